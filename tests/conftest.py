@@ -1,0 +1,44 @@
+"""What every test may use."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+# Several tests run at once; many threads in each would only wait for one another. torch reads it when imported.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+PROJECT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def project() -> Path:
+    """The root of this checkout."""
+    return PROJECT
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The folder of real data samples: `FOVEA_TEST_DATA`, or `shared/data` beside the checkout."""
+    folder = Path(os.environ.get("FOVEA_TEST_DATA", PROJECT.parent / "shared" / "data"))
+    if not (folder / "mnist").is_dir():
+        pytest.skip(f"the real data samples are not at {folder}; set FOVEA_TEST_DATA to their folder")
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def _no_outside_state(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keeps a developer's own settings out of the tests."""
+    for name in (
+        "FOVEA_MIRROR",
+        "FOVEA_ROOT",
+        "DVC_STAGE",
+        "DVC_ROOT",
+        "DVC_EXP_NAME",
+        "MLFLOW_TRACKING_URI",
+        "MLFLOW_RUN_ID",
+        "KEDRO_ENV",
+    ):
+        monkeypatch.delenv(name, raising=False)
