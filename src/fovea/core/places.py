@@ -1,0 +1,42 @@
+"""Where things lie, relative to the project's root."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from fovea.core.errors import UserError
+
+RAW = Path("data/01_raw")
+PREPARED = Path("data/03_primary")
+MODELS = Path("data/06_models")
+WORK = MODELS / "_work"
+
+
+def project_root() -> Path:
+    """The folder that holds `conf/` and `pyproject.toml`.
+
+    `FOVEA_ROOT` names it; without that it is the nearest such folder at or above the working directory. Inside a stage
+    of `dvc exp run --queue` it is the experiment's temporary copy.
+
+    Raises:
+        UserError: There is no such folder.
+    """
+    named = os.environ.get("FOVEA_ROOT")
+    here = Path(named) if named else Path.cwd()
+    for folder in (here, *here.parents) if not named else (here,):
+        if (folder / "conf").is_dir() and (folder / "pyproject.toml").is_file():
+            return folder.resolve()
+    raise UserError(
+        f"'{here}' is not inside a Fovea project (no conf/ and pyproject.toml); change to one or set FOVEA_ROOT"
+    )
+
+
+def shared_root() -> Path:
+    """The root that all copies of the project share: `DVC_ROOT` inside a DVC stage, else `project_root()`.
+
+    The tracking database and downloaded archives lie here, so that a queued experiment does not lose them with its
+    copy.
+    """
+    dvc_root = os.environ.get("DVC_ROOT")
+    return Path(dvc_root).resolve() if dvc_root else project_root()

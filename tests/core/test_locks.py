@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+import logging
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from fovea.core.errors import RunError
+from fovea.core.locks import BusyError, exclusive, waiting
+
+HOLDER = """
+import sys, time
+from pathlib import Path
+from fovea.core.locks import exclusive
+with exclusive(Path(sys.argv[1]), "holding", ""):
+    print("held", flush=True)
+    sys.stdin.readline()
+"""
+
+
+def test_a_second_holder_is_told_who_has_it(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "x.lock"
+    with exclusive(path, "training", "wait"):
+        with pytest.raises(
+            BusyError, match=rf"training is already under way in process {os.getpid()} on .*; stop it first"
+        ):
+            with exclusive(path, "training", "stop it first"):
+                pass
+    with exclusive(path, "training", "wait"):
+        assert path.with_name("x.lock.holder").exists()
+    assert not path.with_name("x.lock.holder").exists()
+
+
+def test_the_lock_is_free_after_a_failure(tmp_path: Path) -> None:
+    path = tmp_path / "x.lock"
+    with pytest.raises(KeyError), exclusive(path, "training", "wait"):
+        raise KeyError
+    with exclusive(path, "training", "wait"):
+        assert path.exists()
+
+
+def test_the_lock_of_a_killed_process_is_free(tmp_path: Path) -> None:
+    path = tmp_path / "x.lock"
+    holder = subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert holder.stdout is not None
+    assert holder.stdout.readline() == "held\n"
+    with pytest.raises(BusyError, match=f"process {holder.pid}"), exclusive(path, "training", "wait"):
+        pass
+    holder.kill()
+    holder.communicate()
+    with exclusive(path, "training", "wait"):
+        assert str(os.getpid()) in path.with_name("x.lock.holder").read_text()
+
+
+def test_a_note_that_cannot_be_written_does_not_stop_the_work(tmp_path: Path) -> None:
+    path = tmp_path / "x.lock"
+    path.with_name("x.lock.holder").mkdir()
+    done = False
+    with exclusive(path, "training", "wait"):
+        done = True
+    assert done
+    with exclusive(path, "training", "wait"), pytest.raises(BusyError, match="in another process"):
+        with exclusive(path, "training", "wait"):
+            pass
+
+
+def test_a_folder_that_cannot_be_made_is_explained(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(RunError, match=r"locking .* failed: a part of the path is a file"):
+        with exclusive(tmp_path / "file" / "x.lock", "training", "wait"):
+            pass
+
+
+def test_waiting_goes_on_when_the_other_has_ended(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = tmp_path / "x.lock"
+    order: list[str] = []
+    inside, leave = threading.Event(), threading.Event()
+
+    def first() -> None:
+        with exclusive(path, "fetching x", ""):
+            inside.set()
+            leave.wait(10)
+            order.append("first")
+
+    thread = threading.Thread(target=first)
+    thread.start()
+    assert inside.wait(10)
+    threading.Timer(0.2, leave.set).start()
+    with caplog.at_level(logging.INFO), waiting(path, "fetching x"):
+        order.append("second")
+    thread.join()
+    assert order == ["first", "second"]
+    assert f"fetching x is already under way in process {os.getpid()}" in caplog.text
+    assert caplog.text.count("waiting for it to end") == 1
