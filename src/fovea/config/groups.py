@@ -1,0 +1,33 @@
+"""What `conf/` offers: config groups with their members, and environments."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+BASE = "base"
+LOCAL = "local"
+LAYER = "overrides"
+"""The file of an environment that is composed into the parameters: `conf/<environment>/overrides.yaml`."""
+
+
+def groups(conf: Path) -> dict[str, list[str]]:
+    """The config groups below `conf` and the members of each, sorted.
+
+    An environment's own layer is no member, so that an environment is no group.
+    """
+    found = {}
+    for folder in _folders(conf):
+        members = sorted(path.stem for path in folder.glob("*.yaml") if path.stem != LAYER)
+        if members and folder.name != BASE:
+            found[folder.name] = members
+    return found
+
+
+def environments(conf: Path) -> list[str]:
+    """The environments that ``--env`` may name: the folders of `conf` that are neither `base` nor a group."""
+    known = groups(conf)
+    return [folder.name for folder in _folders(conf) if folder.name not in known and folder.name != BASE]
+
+
+def _folders(conf: Path) -> list[Path]:
+    return sorted(path for path in conf.iterdir() if path.is_dir() and not path.name.startswith("."))

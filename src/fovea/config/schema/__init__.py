@@ -1,0 +1,85 @@
+"""The configuration, typed: one class a section, all of them strict. `conf/` holds the values, this holds the rules."""
+
+from __future__ import annotations
+
+from fovea.config.schema.base import Section, Whole
+from fovea.config.schema.data import AugmentConfig, DataConfig, FileConfig, LoaderConfig, PrepareConfig
+from fovea.config.schema.delivery import ExportConfig, PredictConfig
+from fovea.config.schema.optim import (
+    AdadeltaConfig,
+    AdamConfig,
+    AdamWConfig,
+    ConstantConfig,
+    CosineConfig,
+    OneCycleConfig,
+    OptimizerConfig,
+    ScheduleConfig,
+    SgdConfig,
+    StepConfig,
+)
+from fovea.config.schema.parse import ConfigError, parse
+from fovea.config.schema.training import (
+    CallbacksConfig,
+    CheckpointConfig,
+    EarlyStoppingConfig,
+    EvaluateConfig,
+    FinetuneConfig,
+    ModelConfig,
+    TrackingConfig,
+    TrainerConfig,
+)
+
+__all__ = [
+    "AdadeltaConfig",
+    "AdamConfig",
+    "AdamWConfig",
+    "AugmentConfig",
+    "CallbacksConfig",
+    "CheckpointConfig",
+    "Config",
+    "ConfigError",
+    "ConstantConfig",
+    "CosineConfig",
+    "DataConfig",
+    "EarlyStoppingConfig",
+    "EvaluateConfig",
+    "ExportConfig",
+    "FileConfig",
+    "FinetuneConfig",
+    "LoaderConfig",
+    "ModelConfig",
+    "OneCycleConfig",
+    "OptimizerConfig",
+    "PredictConfig",
+    "PrepareConfig",
+    "ScheduleConfig",
+    "SgdConfig",
+    "StepConfig",
+    "TrackingConfig",
+    "TrainerConfig",
+    "parse",
+]
+
+
+class Config(Section):
+    """The whole configuration, one attribute a section of `conf/`.
+
+    Attributes:
+        seed: Of weights, shuffling, augmentation and dropout; the split has its own in `prepare`.
+    """
+
+    seed: Whole
+    data: DataConfig
+    prepare: PrepareConfig
+    loader: LoaderConfig
+    augment: AugmentConfig
+    model: ModelConfig
+    optimizer: OptimizerConfig
+    schedule: ScheduleConfig
+    finetune: FinetuneConfig
+    trainer: TrainerConfig
+    callbacks: CallbacksConfig
+    evaluate: EvaluateConfig
+    export: ExportConfig
+    predict: PredictConfig
+    tracking: TrackingConfig

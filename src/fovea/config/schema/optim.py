@@ -1,0 +1,101 @@
+"""Optimisers and learning-rate schedules: one class each, told apart by `name`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, ValidationInfo, field_validator
+
+from fovea.config.schema.base import BelowOne, Count, Fraction, NotNegative, Positive, Section, Share
+
+_PositiveFraction = Annotated[float, Field(gt=0, le=1)]
+
+
+class SgdConfig(Section):
+    """Stochastic gradient descent with momentum."""
+
+    name: Literal["sgd"]
+    lr: Positive
+    weight_decay: NotNegative
+    momentum: BelowOne
+    nesterov: bool
+
+    @field_validator("nesterov")
+    @classmethod
+    def _needs_momentum(cls, nesterov: bool, info: ValidationInfo) -> bool:
+        if nesterov and info.data.get("momentum") == 0:
+            raise ValueError("false where optimizer.momentum is 0")
+        return nesterov
+
+
+class AdamConfig(Section):
+    """Adam (Kingma and Ba 2015)."""
+
+    name: Literal["adam"]
+    lr: Positive
+    weight_decay: NotNegative
+    betas: Annotated[list[BelowOne], Field(min_length=2, max_length=2)]
+    eps: Positive
+
+
+class AdamWConfig(Section):
+    """Adam with decoupled weight decay (Loshchilov and Hutter 2019)."""
+
+    name: Literal["adamw"]
+    lr: Positive
+    weight_decay: NotNegative
+    betas: Annotated[list[BelowOne], Field(min_length=2, max_length=2)]
+    eps: Positive
+
+
+class AdadeltaConfig(Section):
+    """Adadelta (Zeiler 2012)."""
+
+    name: Literal["adadelta"]
+    lr: Positive
+    weight_decay: NotNegative
+    rho: BelowOne
+    eps: Positive
+
+
+class ConstantConfig(Section):
+    """The same rate all along, after a linear warm-up."""
+
+    name: Literal["constant"]
+    warmup_epochs: NotNegative
+
+
+class OneCycleConfig(Section):
+    """Up along a cosine to `optimizer.lr`, then down (Smith and Topin 2018).
+
+    Attributes:
+        peak_at: Part of the run after which the rate is highest.
+        start_factor: Of `optimizer.lr`, at the first step.
+        end_factor: Of `optimizer.lr`, at the last step.
+    """
+
+    name: Literal["one_cycle"]
+    peak_at: Share
+    start_factor: _PositiveFraction
+    end_factor: Fraction
+
+
+class CosineConfig(Section):
+    """Down along half a cosine, after a linear warm-up (Loshchilov and Hutter 2017)."""
+
+    name: Literal["cosine"]
+    warmup_epochs: NotNegative
+    end_factor: Fraction
+
+
+class StepConfig(Section):
+    """The rate times `gamma` after every `every_epochs` epochs."""
+
+    name: Literal["step"]
+    warmup_epochs: NotNegative
+    every_epochs: Count
+    gamma: _PositiveFraction
+
+
+OptimizerConfig = Annotated[SgdConfig | AdamConfig | AdamWConfig | AdadeltaConfig, Field(discriminator="name")]
+ScheduleConfig = Annotated[ConstantConfig | OneCycleConfig | CosineConfig | StepConfig, Field(discriminator="name")]
