@@ -1,0 +1,136 @@
+"""One file from its mirrors in turn: verified before it gets its name, remembered afterwards."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from fovea.core.errors import RunError
+from fovea.core.files import explained
+from fovea.core.locks import waiting
+from fovea.datasets.mirrors import VARIABLE, Mirror
+from fovea.datasets.parts import Part, Patience, UnavailableError
+from fovea.datasets.wanted import Facts, Wanted, measure, recall, remember
+
+_LOG = logging.getLogger(__name__)
+_BY_HAND = "placed by hand"
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """A verified source file.
+
+    Attributes:
+        path: Where it lies.
+        facts: Its size and digests.
+        origin: The mirror that gave it.
+        fresh: Whether it was fetched just now.
+    """
+
+    path: Path
+    facts: Facts
+    origin: str
+    fresh: bool
+
+
+def fetch(
+    wanted: Wanted, folder: Path, mirrors: Callable[[], Sequence[Mirror]], *, patience: Patience | None = None
+) -> Fetched:
+    """The wanted file in `folder`: the one that is there if it is right, else a new one.
+
+    A file that is damaged, cut short or of another kind is renamed to ``<name>.bad-<first 8 digits of its md5>`` and
+    never used. A part that was not completed stays as ``<name>.part`` and is gone on with next time.
+
+    Args:
+        wanted: The file and what its publisher says of it.
+        folder: Where it is kept; made if missing.
+        mirrors: Gives the places to look in, in turn; asked only when the file is not there.
+        patience: Time limits and attempts for servers.
+
+    Raises:
+        UserError: A mirror is no folder or address.
+        RunError: No mirror gave the file, or the disk is full or not writable.
+    """
+    path = folder / wanted.name
+    with explained(f"fetching {wanted.name} into {folder}"):
+        if found := _in_place(path, wanted):
+            return found
+        with waiting(folder / f".{wanted.name}.lock", f"fetching {wanted.name}"):
+            return _in_place(path, wanted) or _from_any(mirrors(), path, wanted, patience or Patience())
+
+
+def _from_any(mirrors: Sequence[Mirror], path: Path, wanted: Wanted, patience: Patience) -> Fetched:
+    reasons = []
+    if path.exists():
+        reasons.append(f"'{path}': {_aside(path, path, wanted)}")
+    for mirror in mirrors:
+        try:
+            return _from(mirror, path, wanted, patience)
+        except UnavailableError as reason:
+            _LOG.warning("%s: not from %s: %s", wanted.name, mirror.shown, reason)
+            reasons.append(f"{mirror.shown}: {reason}")
+    raise RunError(_sentence(wanted, path.parent, reasons))
+
+
+def _in_place(path: Path, wanted: Wanted) -> Fetched | None:
+    if not path.is_file():
+        return None
+    known = recall(path)
+    facts, origin = known or (_measured(path), _BY_HAND)
+    if wanted.fault(path, facts):
+        return None
+    if known is None:
+        remember(path, facts, origin)
+    return Fetched(path, facts, origin, fresh=False)
+
+
+def _from(mirror: Mirror, path: Path, wanted: Wanted, patience: Patience) -> Fetched:
+    part = Part(path.with_name(path.name + ".part"))
+    begun = part.size > 0
+    if not (begun and part.size == wanted.bytes):
+        _LOG.info("fetching %s from %s", wanted.name, mirror.shown)
+        mirror.bring(wanted, part, patience)
+    facts = measure(part.path)
+    if begun and wanted.fault(part.path, facts):
+        # The bytes of an earlier attempt may be those of another file.
+        part.drop()
+        mirror.bring(wanted, part, patience)
+        facts = measure(part.path)
+    if wanted.fault(part.path, facts):
+        raise UnavailableError(_aside(part.path, path, wanted))
+    with part.path.open("rb") as stream:
+        os.fsync(stream.fileno())
+    part.become(path)
+    remember(path, facts, mirror.shown)
+    return Fetched(path, facts, mirror.shown, fresh=True)
+
+
+def _aside(found: Path, path: Path, wanted: Wanted) -> str:
+    facts = _measured(found)
+    fault = wanted.fault(found, facts)
+    kept = path.with_name(f"{path.name}.bad-{facts.md5[:8]}")
+    found.replace(kept)
+    if found != path:
+        Part(found).drop()
+    _LOG.warning("%s is not the announced file (%s); kept as %s", wanted.name, fault, kept)
+    return f"{fault}, kept as {kept.name}"
+
+
+def _measured(path: Path) -> Facts:
+    try:
+        return measure(path)
+    except OSError as error:
+        raise RunError(f"'{path}' cannot be read ({error.strerror}); make it readable or remove it") from error
+
+
+def _sentence(wanted: Wanted, folder: Path, reasons: Sequence[str]) -> str:
+    tried = (
+        f"could not be had ({'; '.join(reasons)})" if reasons else "is not there and the config names no mirror of it"
+    )
+    return (
+        f"{wanted.name} {tried}; put the file by hand into '{folder}', or set {VARIABLE} to a folder or address that "
+        f"has {folder.name}/{wanted.name}"
+    )

@@ -1,0 +1,94 @@
+"""A source of IDX pairs: a file of images and a file of labels for each official split, as MNIST has them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from typing import TYPE_CHECKING
+
+from fovea.core.errors import RunError, UserError, nearest
+from fovea.datasets.fetch import fetch
+from fovea.datasets.idx import read_idx
+from fovea.datasets.mirrors import mirrors
+from fovea.datasets.samples import SPLITS, Samples, SplitName, checked_labels
+from fovea.datasets.source import SourceFiles, collect, raw_folder
+from fovea.datasets.wanted import Wanted
+
+if TYPE_CHECKING:
+    from fovea.config.schema import DataConfig
+
+_ROLES = [f"{split}_{kind}" for split in SPLITS for kind in ("images", "labels")]
+
+
+def ingest(data: DataConfig) -> SourceFiles:
+    """Finds or fetches the files that the config names.
+
+    Raises:
+        UserError: The config's files are not pairs of images and labels, or a mirror is no address.
+        RunError: A file cannot be had.
+    """
+    _splits(data)
+    folder = raw_folder(data.name)
+    files = [
+        (
+            role,
+            fetch(Wanted(file.name, bytes=file.bytes, md5=file.md5), folder, partial(mirrors, data.name, data.mirrors)),
+        )
+        for role, file in data.files.items()
+    ]
+    return collect(data.name, folder, files)
+
+
+def read(source: SourceFiles, data: DataConfig) -> Iterator[Samples]:
+    """The pictures of each official split, in the order of the files.
+
+    Raises:
+        UserError: The config names other files than the source has, or another size or number of channels.
+        RunError: A file is damaged, images and labels differ in number, or a label is out of range.
+    """
+    for split in _splits(data):
+        yield _pair(source, data, split)
+
+
+def _splits(data: DataConfig) -> list[SplitName]:
+    for role in data.files:
+        if role not in _ROLES:
+            raise UserError(f"data.files has '{role}'{nearest(role, _ROLES)}")
+    if "train_images" not in data.files:
+        raise UserError("data.files lacks 'train_images'; a source of IDX pairs needs train_images and train_labels")
+    for role in data.files:
+        split, _, kind = role.partition("_")
+        other = f"{split}_{'labels' if kind == 'images' else 'images'}"
+        if other not in data.files:
+            raise UserError(f"data.files has '{role}' but not '{other}'; images and labels go in pairs")
+    if data.channels != 1:
+        raise UserError(f"data.channels is {data.channels} but IDX images have 1; set data.channels=1")
+    return [split for split in SPLITS if f"{split}_images" in data.files]
+
+
+def _pair(source: SourceFiles, data: DataConfig, split: SplitName) -> Samples:
+    files = source.files
+    try:
+        image_file, label_file = files[f"{split}_images"], files[f"{split}_labels"]
+    except KeyError as missing:
+        raise UserError(
+            f"the source has no file for {missing}; run `kedro run --pipeline ingest` with this config"
+        ) from None
+    images = read_idx(image_file, 3)
+    labels = read_idx(label_file, 1)
+    if images.shape[1:] != (data.image_size, data.image_size):
+        found = f"{images.shape[1]} x {images.shape[2]}"
+        raise UserError(
+            f"'{image_file}' has images of {found} pixels but data.image_size is {data.image_size}; correct "
+            "data.image_size"
+        )
+    if len(images) != len(labels):
+        raise RunError(f"'{image_file}' has {len(images):,} images but '{label_file}' has {len(labels):,} labels")
+    numbers = range(len(images))
+    return Samples(
+        ids=[f"{split}-{number:06d}" for number in numbers],
+        members=[f"{image_file.name}[{number}]" for number in numbers],
+        labels=checked_labels(labels, data.classes, f"'{label_file}'"),
+        images=images[..., None],
+        split=split,
+    )

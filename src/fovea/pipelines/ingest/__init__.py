@@ -1,0 +1,1 @@
+"""The config of a data set to its verified source files."""

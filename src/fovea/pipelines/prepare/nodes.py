@@ -1,0 +1,42 @@
+"""Nodes of the prepare pipeline."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from fovea.datasets import SourceFiles
+    from fovea.shards import PreparedData
+else:
+    SourceFiles = PreparedData = Any  # Kedro evaluates the hints of every node when it starts
+
+_LOG = logging.getLogger("fovea")
+
+
+def prepare(source: SourceFiles, data: dict[str, Any], prepare: dict[str, Any]) -> PreparedData:
+    """Splits the pictures of a source and packs them into shards with a manifest.
+
+    Args:
+        source: The publisher's files.
+        data: The section `data` of the config.
+        prepare: The section `prepare` of the config.
+
+    Returns:
+        The prepared data set; the one of an earlier run if nothing has changed.
+
+    Raises:
+        UserError: The config is wrong or does not fit the source.
+        RunError: The source is damaged, or the disk is full or not writable.
+    """
+    from fovea import shards
+    from fovea.config.schema import DataConfig, PrepareConfig, parse
+
+    prepared, made = shards.prepare(source, parse(DataConfig, data, "data"), parse(PrepareConfig, prepare, "prepare"))
+    counts = prepared.meta.counts
+    parts = ", ".join(f"{split} {counts[split]:,}" for split in ("train", "val", "test"))
+    place = "/".join(prepared.path.parts[-2:])
+    _LOG.info(
+        "prepare: %s pictures: %s -> %s%s", f"{sum(counts.values()):,}", parts, place, "" if made else ", in place"
+    )
+    return prepared

@@ -1,0 +1,84 @@
+"""The handle of a prepared data set: manifest, shards, and what they were made from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from fovea.core.errors import RunError, UserError, nearest
+from fovea.core.files import publish_directory
+from fovea.datasets.samples import SPLITS
+from fovea.shards.manifest import read_manifest
+from fovea.shards.meta import Meta
+from fovea.shards.reader import Split
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_WAY_OUT = "run `kedro run --pipeline prepare`"
+
+
+@dataclass(frozen=True)
+class PreparedData:
+    """A data set ready for training.
+
+    Attributes:
+        path: Its folder.
+        meta: The content of its `prepared.json`.
+    """
+
+    path: Path
+    meta: Meta = field(compare=False, repr=False)
+
+    @classmethod
+    def open(cls, path: Path) -> Self:
+        """The data set in the folder `path`.
+
+        Raises:
+            RunError: There is none, or a file is missing or of another size.
+        """
+        try:
+            meta = Meta.read(path)
+        except (FileNotFoundError, NotADirectoryError) as error:
+            raise RunError(f"'{path}' holds no prepared data; {_WAY_OUT}") from error
+        except (OSError, ValueError) as error:
+            raise RunError(f"the note of the prepared data in '{path}' cannot be read ({error}); {_WAY_OUT}") from error
+        for info in meta.files:
+            file = path / info.name
+            size = file.stat().st_size if file.is_file() else None
+            if size != info.bytes:
+                found = "is missing" if size is None else f"has {size:,} bytes instead of {info.bytes:,}"
+                raise RunError(f"'{file}' {found}; {_WAY_OUT}")
+        return cls(path, meta)
+
+    def publish(self, target: Path) -> None:
+        """Puts hard links (or copies) of the files in the place of the folder `target`.
+
+        Raises:
+            RunError: The disk is full, read-only or not writable.
+        """
+        publish_directory(self.path, target)
+
+    def split(self, name: str) -> Split:
+        """One of the splits.
+
+        Args:
+            name: train, val or test.
+
+        Raises:
+            UserError: There is no split of that name.
+            RunError: A shard is damaged.
+        """
+        for known in SPLITS:
+            if name == known:
+                return Split(self.path, self.meta, known)
+        raise UserError(f"there is no split '{name}'{nearest(name, SPLITS)}")
+
+    def manifest(self) -> pd.DataFrame:
+        """One row for each picture of the source, with the columns of `fovea.shards.manifest.SCHEMA`."""
+        try:
+            table: pd.DataFrame = read_manifest(self.path / self.meta.manifest.name)
+        except (OSError, ValueError) as error:
+            raise RunError(f"the manifest in '{self.path}' cannot be read ({error}); {_WAY_OUT}") from error
+        return table
