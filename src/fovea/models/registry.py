@@ -1,0 +1,106 @@
+"""Every network by its name. Knows where each is built and the least picture that it takes; imports none of them."""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from fovea.core.errors import UserError, nearest
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from fovea.config.schema import Config, ModelConfig
+
+
+@dataclass(frozen=True)
+class Family:
+    """Where networks of a name come from.
+
+    Attributes:
+        builder: ``"module:function"``; the function takes ``(model, *, channels, num_classes, image_size)``.
+        least_size: Side of the smallest picture that the network takes, in pixels.
+    """
+
+    builder: str
+    least_size: int
+
+
+_FAMILIES = {
+    "lenet5": Family("fovea.models.lenet:build", least_size=12),
+    "tf_mnist": Family("fovea.models.tf_mnist:build", least_size=4),
+    "deep_mnist": Family("fovea.models.deep_mnist:build", least_size=4),
+    "fast_mnist": Family("fovea.models.fast_mnist:build", least_size=8),
+}
+
+
+def names() -> list[str]:
+    """The known names, sorted."""
+    return sorted(_FAMILIES)
+
+
+def create(model: ModelConfig, *, channels: int, num_classes: int, image_size: int) -> nn.Module:
+    """Makes a network with new weights, drawn from torch's global generator.
+
+    Args:
+        model: The `model` section of the configuration.
+        channels: Channels of the pictures.
+        num_classes: Outputs.
+        image_size: Height and width of the pictures, in pixels.
+
+    Returns:
+        A module from normalised float pictures ``[B, channels, image_size, image_size]`` to logits
+        ``[B, num_classes]``.
+
+    Raises:
+        UserError: The name is unknown, or the pictures do not suit the network.
+    """
+    family = _family(model.name)
+    _check_pictures(model, family, channels=channels, image_size=image_size)
+    module, function = family.builder.split(":")
+    net: nn.Module = getattr(importlib.import_module(module), function)(
+        model, channels=channels, num_classes=num_classes, image_size=image_size
+    )
+    if model.init is not None:
+        from fovea.models.init import initialise
+
+        initialise(net, model.init)
+    return net
+
+
+def check(config: Config) -> None:
+    """Refuses a model that cannot take the pictures of the configuration, without importing torch.
+
+    Raises:
+        UserError: The name is unknown, `in_channels` is not the data's, or the pictures are too small.
+    """
+    data = config.data
+    family = _family(config.model.name)
+    _check_pictures(config.model, family, channels=data.channels, image_size=data.image_size, of=f"data '{data.name}'")
+
+
+def _family(name: str) -> Family:
+    if name not in _FAMILIES:
+        raise UserError(f"model.name '{name}' is not known{nearest(name, _FAMILIES)}")
+    return _FAMILIES[name]
+
+
+def _check_pictures(
+    model: ModelConfig, family: Family, *, channels: int, image_size: int, of: str = "the data"
+) -> None:
+    if model.in_channels not in (None, channels):
+        raise UserError(
+            f"model '{model.name}' was asked for {_count(model.in_channels)} but {of} has {channels}; drop "
+            "model.in_channels"
+        )
+    if image_size < family.least_size:
+        raise UserError(
+            f"model '{model.name}' takes pictures of {family.least_size}x{family.least_size} pixels or more but {of} "
+            f"has {image_size}x{image_size}; raise data.image_size to at least {family.least_size} or choose another "
+            "model"
+        )
+
+
+def _count(channels: int | None) -> str:
+    return "1 input channel" if channels == 1 else f"{channels} input channels"
