@@ -1,0 +1,118 @@
+"""Which rows make which batch: a pure function of (seed, epoch, batch index), for any number of ranks."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from torch.utils.data import Sampler
+
+Rows = npt.NDArray[np.int64]
+
+# The first word of the shuffle's seed, so that no other user of (seed, epoch) draws the same numbers.
+_STREAM = 0x5F1
+
+
+class BatchKey(NamedTuple):
+    """What a worker needs to make one batch.
+
+    Attributes:
+        epoch: Decides the augmentation.
+        rows: int64 [B], rows of the split.
+    """
+
+    epoch: int
+    rows: Rows
+
+
+def shuffled(rows: Rows, seed: int, epoch: int) -> Rows:
+    """The rows in the order of an epoch."""
+    return np.random.default_rng((_STREAM, seed, epoch)).permutation(rows)
+
+
+class EpochBatches(Sampler[BatchKey]):
+    """Batches of an epoch, in an order that can be entered at any batch.
+
+    Batch `b` of an epoch holds the same rows for any number of ranks; each rank takes its share of every batch. Rows
+    that fill no whole batch are left out of the epoch, unless there are fewer rows than one batch holds.
+
+    Args:
+        rows: int64 [N], the rows to draw from.
+        batch_size: Rows of a batch over all ranks.
+        seed: Of the shuffle; None keeps the rows in their order in every epoch.
+        limit: At most so many batches an epoch.
+        rank: This process.
+        world_size: All processes.
+
+    Attributes:
+        epoch: The epoch that the next iteration gives.
+        start: The first batch that the next iteration gives; 0 again after it.
+    """
+
+    def __init__(
+        self,
+        rows: Rows,
+        batch_size: int,
+        *,
+        seed: int | None,
+        limit: int | None = None,
+        rank: int = 0,
+        world_size: int = 1,
+    ) -> None:
+        self._rows = rows
+        self._batch = min(batch_size, len(rows))
+        self._seed = seed
+        batches = len(rows) // self._batch
+        self._batches = batches if limit is None else min(batches, limit)
+        self._from = self._batch * rank // world_size
+        self._to = self._batch * (rank + 1) // world_size
+        self.epoch = 0
+        self.start = 0
+        # Lightning calls set_epoch on `loader.batch_sampler.sampler`, never on a batch sampler itself.
+        self.sampler = self
+
+    def set_epoch(self, epoch: int) -> None:
+        """Turns to an epoch; to another than the present one, from its first batch on."""
+        if epoch != self.epoch:
+            self.epoch, self.start = epoch, 0
+
+    def __len__(self) -> int:
+        """Batches of a whole epoch, also when it is entered in the middle: Lightning counts from its own progress."""
+        return self._batches
+
+    def __iter__(self) -> Iterator[BatchKey]:
+        epoch, start = self.epoch, self.start
+        self.start = 0
+        order = self._rows if self._seed is None else shuffled(self._rows, self._seed, epoch)
+        for batch in range(start, self._batches):
+            first = batch * self._batch
+            yield BatchKey(epoch, order[first + self._from : first + self._to])
+
+
+class EveryRow(Sampler[BatchKey]):
+    """Every row once and in order, for evaluation; ranks take neighbouring shares, unpadded.
+
+    Args:
+        rows: int64 [N], the rows to give.
+        batch_size: Rows of a batch of one rank.
+        limit: At most so many batches, counted as for a single rank.
+        rank: This process.
+        world_size: All processes.
+    """
+
+    def __init__(
+        self, rows: Rows, batch_size: int, *, limit: int | None = None, rank: int = 0, world_size: int = 1
+    ) -> None:
+        total = len(rows) if limit is None else min(len(rows), limit * batch_size)
+        self._rows = rows[total * rank // world_size : total * (rank + 1) // world_size]
+        self._batch = batch_size
+
+    def __len__(self) -> int:
+        return math.ceil(len(self._rows) / self._batch)
+
+    def __iter__(self) -> Iterator[BatchKey]:
+        for first in range(0, len(self._rows), self._batch):
+            yield BatchKey(0, self._rows[first : first + self._batch])
