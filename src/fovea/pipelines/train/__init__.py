@@ -1,0 +1,1 @@
+"""Prepared data to a trained model."""

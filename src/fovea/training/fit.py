@@ -1,0 +1,160 @@
+"""One training from config to weights, through Lightning."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import EarlyStopping
+from torch import nn
+
+from fovea.config.schema import TrainerConfig
+from fovea.core.errors import UserError
+from fovea.loading import PictureDataModule
+from fovea.training.checkpoints import Checkpointer, StopSignals, usable_checkpoint
+from fovea.training.job import TrainJob
+from fovea.training.module import ClassifierModule
+from fovea.training.network import build_network
+from fovea.training.progress import ProgressBar, epoch_line, wants_bar
+from fovea.training.randomness import StepRandomness
+from fovea.training.recorder import Recorder, Row
+from fovea.training.schedules import Steps
+
+if TYPE_CHECKING:
+    from fovea.shards import PreparedData
+    from fovea.tracking import Run
+
+log = logging.getLogger("fovea")
+
+_PRECISION = {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}
+
+
+class Fit:
+    """What a training left in the work folder.
+
+    Attributes:
+        network: The trained network, with the weights of the last step.
+        rows: The history, a row an epoch.
+        best: Epoch and validation metrics of the best weights, which lie in the work folder.
+    """
+
+    def __init__(self, network: nn.Module, rows: list[Row], best: dict[str, float] | None) -> None:
+        self.network = network
+        self.rows = rows
+        self.best = best
+
+
+def fit(job: TrainJob, prepared: PreparedData, folder: Path, run: Run) -> Fit:
+    """Trains, from the checkpoint in `folder` if there is one.
+
+    Args:
+        job: What to train.
+        prepared: On what.
+        folder: Where the checkpoints go.
+        run: The MLflow run that the metrics of each epoch go to.
+
+    Raises:
+        UserError: The model does not fit the data, or the precision the machine.
+        RunError: Training diverged, or a checkpoint could not be written.
+        Interrupted: A signal ended it; the checkpoint has been saved.
+    """
+    if job.trainer.threads is not None:
+        torch.set_num_threads(job.trainer.threads)
+    torch.manual_seed(job.seed)
+    network = build_network(job.model, job.data)
+    data = PictureDataModule(
+        prepared,
+        data=job.data,
+        loader=job.loader,
+        augment=job.augment,
+        seed=job.seed,
+        limit_batches=job.trainer.limit_batches,
+        overfit_batches=job.trainer.overfit_batches,
+    )
+    steps = _steps(len(data.train_dataloader()), job.trainer)
+    module = ClassifierModule(network, job.optimizer, job.schedule, steps, channels_last=job.trainer.channels_last)
+
+    def report(row: Row, pictures_per_second: float) -> None:
+        step = int(row["epoch"])
+        values = {name: value for name, value in row.items() if name not in ("epoch", "step")}
+        run.log_metrics({**values, "throughput/images_per_second": pictures_per_second}, step=step)
+        if job.callbacks.progress != "none":
+            log.info(epoch_line(row, job.trainer.max_epochs, pictures_per_second))
+
+    recorder = Recorder(report, job.optimizer.lr)
+    stop = StopSignals()
+    checkpointer = Checkpointer(folder, job.callbacks.checkpoint, stop)
+    start = usable_checkpoint(folder / Checkpointer.LAST)
+    if start is not None:
+        log.info("train: going on from %s", start)
+    with _quiet(), stop:
+        trainer = _trainer(job, folder, [StepRandomness(job.seed), recorder, *_extras(job), checkpointer])
+        trainer.fit(module, datamodule=data, ckpt_path=start, weights_only=True)
+    return Fit(network, recorder.rows, checkpointer.best)
+
+
+def _steps(batches: int, trainer: TrainerConfig) -> Steps:
+    per_epoch = -(-batches // trainer.accumulate_batches)
+    return Steps(per_epoch=per_epoch, total=per_epoch * trainer.max_epochs)
+
+
+def _extras(job: TrainJob) -> list[pl.Callback]:
+    extras: list[pl.Callback] = []
+    patience = job.callbacks.early_stopping.patience
+    if patience is not None:
+        extras.append(EarlyStopping("val/loss", patience=patience, check_on_train_epoch_end=True))
+    if wants_bar(job.callbacks.progress):
+        extras.append(ProgressBar())
+    return extras
+
+
+def _trainer(job: TrainJob, folder: Path, callbacks: list[pl.Callback]) -> pl.Trainer:
+    config = job.trainer
+    if config.precision == "16" and not (config.accelerator != "cpu" and torch.cuda.is_available()):
+        raise UserError("trainer.precision=16 needs a GPU, and there is none in use; take trainer.precision=bf16 or 32")
+    if config.accelerator == "gpu" and not torch.cuda.is_available():
+        raise UserError("trainer.accelerator=gpu, but torch finds no GPU; take trainer.accelerator=auto or cpu")
+    options: dict[str, Any] = {
+        "max_epochs": config.max_epochs,
+        "accelerator": config.accelerator,
+        "devices": config.devices,
+        "precision": _PRECISION[config.precision],
+        "deterministic": config.deterministic,
+        "accumulate_grad_batches": config.accumulate_batches,
+        "gradient_clip_val": config.gradient_clip_norm,
+    }
+    return pl.Trainer(
+        **options,
+        callbacks=callbacks,
+        default_root_dir=folder,
+        logger=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+        use_distributed_sampler=False,
+    )
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Silences what a user of the project cannot act on."""
+    rank_zero = logging.getLogger("pytorch_lightning.utilities.rank_zero")
+    before = rank_zero.level
+    rank_zero.setLevel(logging.WARNING)  # the list of accelerators that are not there
+    with warnings.catch_warnings():
+        # The loader's workers are a choice of the config; pictures held in memory need none.
+        warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+        # The work folder holds our own checkpoints; Lightning expects to own the folder.
+        warnings.filterwarnings("ignore", message=".*Checkpoint directory .* exists and is not empty.*")
+        # Lightning 2.6 reads trees in a way that torch 2.14 has renamed.
+        warnings.filterwarnings("ignore", message=".*LeafSpec.*is deprecated.*")
+        try:
+            yield
+        finally:
+            rank_zero.setLevel(before)

@@ -1,0 +1,75 @@
+"""What is to be trained: the typed sections of the config that decide it, and their digest."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from fovea.config.schema import (
+    AugmentConfig,
+    CallbacksConfig,
+    DataConfig,
+    FinetuneConfig,
+    LoaderConfig,
+    ModelConfig,
+    OptimizerConfig,
+    ScheduleConfig,
+    TrainerConfig,
+    parse,
+)
+from fovea.config.schema.base import Section
+from fovea.core.digest import data_digest
+
+# What changes the speed, the place or the looks of a training, but not its weights.
+_WITHOUT_EFFECT = {
+    "loader": ("num_workers", "eval_batch_size"),
+    "trainer": ("threads",),
+}
+
+
+class TrainJob(Section):
+    """Everything that decides the weights, except the pictures themselves."""
+
+    seed: int
+    data: DataConfig
+    loader: LoaderConfig
+    augment: AugmentConfig
+    model: ModelConfig
+    optimizer: OptimizerConfig
+    schedule: ScheduleConfig
+    finetune: FinetuneConfig
+    trainer: TrainerConfig
+    callbacks: CallbacksConfig
+
+    @classmethod
+    def parse(cls, sections: Mapping[str, Any]) -> TrainJob:
+        """Checks plain sections of the config.
+
+        Raises:
+            UserError: A key is unknown or a value is wrong.
+        """
+        return parse(cls, sections, "config")
+
+    def plain(self) -> dict[str, Any]:
+        """The sections as plain data."""
+        return self.model_dump(mode="json")
+
+    def digest(self, prepared_digest: str) -> str:
+        """Hex sha256 of what decides the weights.
+
+        Args:
+            prepared_digest: The digest of the prepared data.
+        """
+        sections = self.plain()
+        for section, keys in _WITHOUT_EFFECT.items():
+            for key in keys:
+                sections[section].pop(key, None)
+        sections["callbacks"] = {
+            "keep": [self.callbacks.checkpoint.keep, self.callbacks.checkpoint.monitor, self.callbacks.checkpoint.mode],
+            "early_stopping": sections["callbacks"]["early_stopping"],
+        }
+        return data_digest({"job": sections, "prepared": prepared_digest})
+
+    def run_name(self, digest: str) -> str:
+        """The name of the MLflow run and of the work folder: `<model>-<data>-<short hash>`."""
+        return f"{self.model.name}-{self.data.name}-{digest[:8]}"

@@ -1,0 +1,123 @@
+"""The train stage: a job and prepared data in, a trained model and its MLflow run out."""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fovea import tracking
+from fovea.core.errors import UserError
+from fovea.core.files import atomic_directory, link_or_copy
+from fovea.training.job import TrainJob
+from fovea.training.result import FACTS, HISTORY, RECORD, WEIGHTS, TrainedModel
+from fovea.training.workfolder import WorkFolder, let_go
+
+if TYPE_CHECKING:
+    from fovea.shards import PreparedData
+    from fovea.training.fit import Fit
+
+log = logging.getLogger("fovea")
+
+
+def train(job: TrainJob, prepared: PreparedData) -> TrainedModel:
+    """Trains a job, or goes on where an earlier process was stopped, or takes up what it had finished.
+
+    Raises:
+        UserError: Job and data do not fit each other.
+        RunError: Training failed, or another process trains the same job.
+        Interrupted: A signal ended it; the same call goes on from its checkpoint.
+    """
+    check_fit(job, prepared)
+    digest = job.digest(prepared.meta.digest)
+    work = WorkFolder.of(job.run_name(digest))
+    work.take()
+    try:
+        work.write_job(job, prepared.path)
+        _train(job, prepared, digest, work)
+    except BaseException:
+        let_go(remove=False)
+        raise
+    return TrainedModel.open(work.result)
+
+
+def check_fit(job: TrainJob, prepared: PreparedData) -> None:
+    """Refuses data that were prepared for another config.
+
+    Raises:
+        UserError: The prepared data are of another name, size or set of classes.
+    """
+    meta = prepared.meta
+    for key, found, wanted in (
+        ("data.name", meta.name, job.data.name),
+        ("data.image_size", meta.image_size, job.data.image_size),
+        ("data.channels", meta.channels, job.data.channels),
+        ("data.classes", list(meta.classes), job.data.classes),
+    ):
+        if found != wanted:
+            raise UserError(
+                f"{prepared.path} was prepared with {key}={found}, but the config says {wanted}; "
+                "run the whole pipeline (`kedro run`) or `kedro run --pipeline prepare` first"
+            )
+
+
+def _train(job: TrainJob, prepared: PreparedData, digest: str, work: WorkFolder) -> None:
+    name = work.path.name
+    with tracking.stage("train", record=work.record, run_name=name, params=job.plain()) as run:
+        meta = prepared.meta
+        run.set_tags({"config_digest": digest, "data_digest": meta.digest, "precision": job.trainer.precision})
+        run.log_dataset(
+            meta.name, meta.digest, "training", {"counts": meta.counts, "source_digest": meta.source_digest}
+        )
+        if work.is_finished:
+            log.info("train: %s was trained before; only what comes after was missing", name)
+        else:
+            from fovea.training.fit import fit
+
+            log.info("train: %s, at most %d epochs", name, job.trainer.max_epochs)
+            start = time.perf_counter()
+            outcome = fit(job, prepared, work.path, run)
+            run.log_metrics({"time/fit_seconds": time.perf_counter() - start})
+            _deliver(job, prepared, digest, work, outcome)
+        run.log_artifacts(work.result, "model")
+        run.log_artifact(work.path / "resolved.yaml", "config")
+
+
+def _deliver(job: TrainJob, prepared: PreparedData, digest: str, work: WorkFolder, outcome: Fit) -> None:
+    """Writes the result folder; `model.json` makes it whole."""
+    from fovea.models.layers import layer_table
+    from fovea.training.checkpoints import Checkpointer, save_weights
+
+    best = job.callbacks.checkpoint.keep == "best" and outcome.best is not None
+    chosen = outcome.best if best and outcome.best is not None else outcome.rows[-1]
+    facts: dict[str, Any] = {
+        "run_name": work.path.name,
+        "model": job.model.model_dump(mode="json"),
+        "data": job.data.model_dump(mode="json"),
+        "config": job.plain(),
+        "config_digest": digest,
+        "data_digest": prepared.meta.digest,
+        "delivered": job.callbacks.checkpoint.keep,
+        "epoch": int(chosen["epoch"]),
+        "val/acc": chosen["val/acc"],
+        "val/loss": chosen["val/loss"],
+        "parameters": sum(parameter.numel() for parameter in outcome.network.parameters()),
+        "layers": [asdict(row) for row in layer_table(outcome.network, job.data.channels, job.data.image_size)],
+    }
+    with atomic_directory(work.result) as folder:
+        if best:
+            link_or_copy(work.path / Checkpointer.BEST, folder / WEIGHTS)
+        else:
+            save_weights(outcome.network, folder / WEIGHTS)
+        if work.record.exists():
+            shutil.copy2(work.record, folder / RECORD)
+        _write_json(folder / HISTORY, outcome.rows)
+        _write_json(folder / FACTS, facts)
+
+
+def _write_json(path: Path, value: Any) -> None:
+    path.write_text(json.dumps(value, indent=1, sort_keys=True) + "\n")

@@ -1,0 +1,137 @@
+"""A small job on small made-up data: ten classes, each a bright square at a place of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from fovea.training.job import TrainJob
+
+SECTIONS: dict[str, Any] = {
+    "seed": 0,
+    "data": {
+        "name": "squares",
+        "source": "idx",
+        "channels": 1,
+        "image_size": 12,
+        "classes": [str(label) for label in range(10)],
+        "mean": [0.1],
+        "std": [0.3],
+    },
+    "loader": {"batch_size": 16, "eval_batch_size": 50, "num_workers": 0},
+    "augment": {"train": []},
+    "model": {"name": "deep_mnist", "in_channels": None, "init": "he", "dropout": 0.3},
+    "optimizer": {"name": "adam", "lr": 0.003, "weight_decay": 0.0, "betas": [0.9, 0.999], "eps": 1e-8},
+    "schedule": {"name": "one_cycle", "peak_at": 0.3, "start_factor": 0.1, "end_factor": 0.001},
+    "finetune": {"mode": "from_scratch"},
+    "trainer": {
+        "max_epochs": 2,
+        "accelerator": "cpu",
+        "devices": 1,
+        "precision": "32",
+        "deterministic": True,
+        "channels_last": False,
+        "accumulate_batches": 1,
+        "gradient_clip_norm": None,
+        "limit_batches": None,
+        "overfit_batches": None,
+        "threads": None,
+    },
+    "callbacks": {
+        "checkpoint": {
+            "every_n_steps": None,
+            "every_minutes": None,
+            "keep": "best",
+            "monitor": "val/acc",
+            "mode": "max",
+        },
+        "early_stopping": {"patience": None},
+        "progress": "lines",
+    },
+}
+
+
+def merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """`base` with the nested `changes` in place."""
+    return {
+        **base,
+        **{
+            key: merged(base[key], value) if isinstance(value, Mapping) and isinstance(base.get(key), dict) else value
+            for key, value in changes.items()
+        },
+    }
+
+
+@pytest.fixture
+def make_job() -> Callable[..., TrainJob]:
+    """Makes a job; keyword arguments change sections: `make_job(trainer={"max_epochs": 3})`."""
+    return lambda **changes: TrainJob.parse(merged(SECTIONS, changes))
+
+
+class Squares:
+    """A split of made-up pictures, as `fovea.shards.Split` gives them."""
+
+    def __init__(self, count: int, seed: int) -> None:
+        random = np.random.default_rng(seed)
+        self.labels: npt.NDArray[np.int64] = np.arange(count, dtype=np.int64) % 10
+        self.keys = np.arange(count, dtype=np.uint64) + np.uint64(1000 * seed)
+        self.ids = [f"{seed}-{row}" for row in range(count)]
+        self._images = random.integers(0, 40, (count, 12, 12, 1), dtype=np.uint8)
+        for row, label in enumerate(self.labels.tolist()):
+            top, left = 3 * (label // 4), 3 * (label % 4)
+            self._images[row, top : top + 3, left : left + 3] += 180
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def images(self) -> npt.NDArray[np.uint8]:
+        return self._images
+
+    def image(self, row: int) -> npt.NDArray[np.uint8]:
+        return self._images[row]
+
+
+class SquaresPrepared:
+    """Prepared data of made-up pictures, as `fovea.shards.PreparedData` gives them."""
+
+    path = Path("made-up")
+    meta = SimpleNamespace(
+        name="squares",
+        classes=[str(label) for label in range(10)],
+        channels=1,
+        image_size=12,
+        counts={"train": 200, "val": 50, "test": 50},
+        digest="d" * 64,
+        source_digest="e" * 64,
+    )
+
+    def split(self, name: str) -> Squares:
+        return Squares(200, 1) if name == "train" else Squares(50, 2 if name == "val" else 3)
+
+
+@pytest.fixture(scope="session")
+def squares() -> SquaresPrepared:
+    """Made-up prepared data: 200 pictures to train on, 50 to validate, 50 to test."""
+    return SquaresPrepared()
+
+
+class MemoryRun:
+    """Keeps what a tracking run would be told."""
+
+    def __init__(self) -> None:
+        self.metrics: list[tuple[int | None, dict[str, float]]] = []
+
+    def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
+        self.metrics.append((step, metrics))
+
+
+@pytest.fixture
+def memory_run() -> MemoryRun:
+    """A run that remembers."""
+    return MemoryRun()

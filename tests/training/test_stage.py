@@ -1,0 +1,196 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+
+from fovea.core.errors import RunError, UserError
+from fovea.core.locks import exclusive
+from fovea.training import stage
+from fovea.training.job import TrainJob
+from fovea.training.result import TrainedModel
+from fovea.training.workfolder import WorkFolder, let_go
+
+MakeJob = Callable[..., TrainJob]
+
+
+@pytest.fixture(autouse=True)
+def _project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    (tmp_path / "conf").mkdir()
+    (tmp_path / "pyproject.toml").write_text("")
+    monkeypatch.setenv("FOVEA_ROOT", str(tmp_path))
+    yield
+    let_go(remove=True)
+
+
+def test_a_trained_model_opens_from_its_folder_alone(make_job: MakeJob, squares: Any, tmp_path: Path) -> None:
+    job = make_job(trainer={"max_epochs": 4})
+    model = stage.train(job, squares)
+    model.publish(tmp_path / "elsewhere")
+    opened = TrainedModel.open(tmp_path / "elsewhere")
+    assert opened.facts["run_name"] == f"deep_mnist-squares-{job.digest('d' * 64)[:8]}"
+    assert opened.facts["parameters"] == sum(p.numel() for p in opened.network().parameters())
+    assert [row["epoch"] for row in opened.history()] == [1, 2, 3, 4]
+    best = max(opened.history(), key=lambda row: (row["val/acc"], -row["epoch"]))
+    assert (opened.facts["epoch"], opened.facts["val/acc"]) == (best["epoch"], best["val/acc"])
+    val = squares.split("val")
+    with torch.inference_mode():
+        logits = opened.network()(torch.from_numpy(val.images()).permute(0, 3, 1, 2))
+    accuracy = float((logits.argmax(1).numpy() == val.labels).mean())
+    assert accuracy == pytest.approx(best["val/acc"])
+    assert accuracy > 0.5
+
+
+def test_keep_last_delivers_the_weights_of_the_last_epoch(make_job: MakeJob, squares: Any) -> None:
+    model = stage.train(make_job(callbacks={"checkpoint": {"keep": "last"}}), squares)
+    assert model.facts["epoch"] == 2
+    assert model.facts["val/loss"] == model.history()[-1]["val/loss"]
+
+
+def test_a_finished_training_is_taken_up_where_a_later_stage_failed(
+    make_job: MakeJob, squares: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = make_job(trainer={"max_epochs": 1})
+    first = stage.train(job, squares)
+    let_go(remove=False)
+    monkeypatch.setattr("fovea.training.fit.fit", lambda *_: pytest.fail("trained again"))
+    again = stage.train(job, squares)
+    assert again.facts == first.facts
+
+
+def test_after_all_went_well_the_same_command_trains_anew(make_job: MakeJob, squares: Any) -> None:
+    work = WorkFolder(stage.train(make_job(trainer={"max_epochs": 1}), squares).path.parent)
+    assert work.is_finished
+    let_go(remove=True)
+    assert not work.path.exists()
+    assert list(work.path.parent.iterdir()) == []
+
+
+def test_the_same_job_beside_itself_is_refused(make_job: MakeJob, squares: Any) -> None:
+    job = make_job()
+    work = WorkFolder.of(job.run_name(job.digest(squares.meta.digest)))
+    lock = work.path.parent / f".{work.path.name}.lock"
+    with exclusive(lock, "the other", ""), pytest.raises(RunError, match=r"is already under way in process \d+"):
+        stage.train(job, squares)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"name": "other"}, "was prepared with data.name=squares, but the config says other"),
+        ({"image_size": 28}, "data.image_size=12, but the config says 28"),
+    ],
+)
+def test_data_prepared_for_another_config_are_refused(
+    changes: dict[str, Any], words: str, make_job: MakeJob, squares: Any
+) -> None:
+    with pytest.raises(UserError, match=words):
+        stage.train(make_job(data=changes), squares)
+
+
+def test_what_cannot_change_the_weights_is_not_in_the_digest(make_job: MakeJob) -> None:
+    base = make_job().digest("x")
+    assert make_job(loader={"num_workers": 2}, callbacks={"progress": "none"}).digest("x") == base
+    assert make_job(callbacks={"checkpoint": {"every_n_steps": 7}}).digest("x") == base
+    assert make_job(seed=1).digest("x") != base
+    assert make_job(optimizer={"lr": 0.1}).digest("x") != base
+    assert make_job(callbacks={"checkpoint": {"keep": "last"}}).digest("x") != base
+    assert make_job().digest("y") != base
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "words"),
+    [
+        ("model.json", None, "no trained model at"),
+        ("model.json", b"{", "model.json is damaged"),
+        ("model.json", b"[]", "does not describe a Fovea model"),
+        ("model.safetensors", None, "the weights .* are missing"),
+        ("model.safetensors", b"\x80\x04junk", "is not a safetensors file or is damaged"),
+    ],
+)
+def test_a_damaged_model_folder_says_what_is_wrong(
+    file: str, content: bytes | None, words: str, make_job: MakeJob, squares: Any, tmp_path: Path
+) -> None:
+    stage.train(make_job(trainer={"max_epochs": 1, "limit_batches": 1}), squares).publish(tmp_path / "model")
+    path = tmp_path / "model" / file
+    path.unlink()
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(RunError, match=words):
+        TrainedModel.open(tmp_path / "model").network()
+
+
+def test_weights_of_another_network_are_refused(make_job: MakeJob, squares: Any, tmp_path: Path) -> None:
+    stage.train(make_job(trainer={"max_epochs": 1, "limit_batches": 1}), squares).publish(tmp_path / "model")
+    facts = json.loads((tmp_path / "model" / "model.json").read_text())
+    facts["model"]["name"] = "lenet5"
+    path = tmp_path / "model" / "model.json"
+    path.unlink()  # a published file shares its inode with the work folder's
+    path.write_text(json.dumps(facts))
+    with pytest.raises(RunError, match="holds the weights of another network"):
+        TrainedModel.open(tmp_path / "model").network()
+
+
+def test_the_precision_16_needs_a_gpu(make_job: MakeJob, squares: Any) -> None:
+    with pytest.raises(UserError, match=r"trainer.precision=16 needs a GPU.*take trainer.precision=bf16 or 32"):
+        stage.train(make_job(trainer={"precision": "16"}), squares)
+
+
+def test_bf16_trains_and_keeps_float32_weights(make_job: MakeJob, squares: Any) -> None:
+    model = stage.train(make_job(trainer={"precision": "bf16", "max_epochs": 1}), squares)
+    plain = stage.train(make_job(trainer={"precision": "32", "max_epochs": 1}), squares)
+    assert {parameter.dtype for parameter in model.network().parameters()} == {torch.float32}
+    assert model.history()[0]["train/loss"] == pytest.approx(plain.history()[0]["train/loss"], abs=0.05)
+    assert model.history()[0]["train/loss"] != plain.history()[0]["train/loss"]
+
+
+def test_early_stopping_ends_before_max_epochs(make_job: MakeJob, squares: Any) -> None:
+    job = make_job(optimizer={"lr": 1e-12}, trainer={"max_epochs": 9}, callbacks={"early_stopping": {"patience": 2}})
+    assert len(stage.train(job, squares).history()) < 9
+
+
+def test_accumulated_batches_make_one_step(make_job: MakeJob, squares: Any) -> None:
+    job = make_job(trainer={"accumulate_batches": 4, "max_epochs": 1})
+    assert stage.train(job, squares).history()[-1]["step"] == 12 // 4
+
+
+def test_overfit_learns_its_batches_by_heart(make_job: MakeJob, squares: Any) -> None:
+    job = make_job(trainer={"overfit_batches": 2, "max_epochs": 30}, model={"dropout": 0.0})
+    assert stage.train(job, squares).history()[-1]["train/acc"] == 1.0
+
+
+def test_the_worker_trains_what_the_work_folder_says(
+    make_job: MakeJob, squares: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from fovea.training import worker
+
+    job = make_job(trainer={"max_epochs": 1})
+    direct = stage.train(job, squares)
+    work = WorkFolder(direct.path.parent)
+    resolved = tmp_path / "resolved.yaml"
+    resolved.write_bytes((work.path / "resolved.yaml").read_bytes())
+    weights = (direct.path / "model.safetensors").read_bytes()
+    let_go(remove=True)
+    monkeypatch.setattr(worker, "PreparedData", SimpleNamespace(open=lambda _: squares))
+    assert worker.main([str(resolved)]) == 0
+    assert (tmp_path / "model" / "model.safetensors").read_bytes() == weights
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [(None, "cannot read"), ("a: 1", "is not a resolved job"), ("[1", "is not a resolved job")],
+)
+def test_the_worker_refuses_what_is_no_job(
+    text: str | None, words: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    from fovea.training import worker
+
+    if text is not None:
+        (tmp_path / "job.yaml").write_text(text)
+    assert worker.main([str(tmp_path / "job.yaml")]) == 2
+    assert words in caplog.text
