@@ -1,0 +1,56 @@
+"""Whether a model, prepared data and the config speak of the same pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from fovea.core.errors import UserError
+
+if TYPE_CHECKING:
+    from fovea.shards import PreparedData
+    from fovea.training import TrainedModel
+
+
+def check_prepared(prepared: PreparedData, name: str) -> None:
+    """Refuses data that were prepared for another config.
+
+    Raises:
+        UserError: Their name is not `name`.
+    """
+    if prepared.meta.name != name:
+        raise UserError(
+            f"{prepared.path} holds '{prepared.meta.name}', but the config says data.name={name}; "
+            f"run the whole pipeline (`kedro run`) or choose data={prepared.meta.name}"
+        )
+
+
+def check_model(prepared: PreparedData, model: TrainedModel) -> None:
+    """Refuses a model that cannot be tested on these data.
+
+    Raises:
+        UserError: It was trained on other classes or another kind of picture, or there is no test picture.
+    """
+    meta, trained = prepared.meta, model.facts["data"]
+    found = {"classes": list(meta.classes), "channels": meta.channels, "image_size": meta.image_size}
+    difference = _difference(trained, found)
+    if difference:
+        raise UserError(
+            f"the model at {model.path} was trained on data={trained['name']} and does not fit '{meta.name}' at "
+            f"{prepared.path}: {difference}; choose data={trained['name']} or train a model on these data"
+        )
+    if not len(prepared.split("test")):
+        raise UserError(f"'{meta.name}' has no test pictures; raise prepare.test_fraction and prepare the data again")
+
+
+def _difference(trained: Mapping[str, Any], found: Mapping[str, Any]) -> str:
+    known, given = trained["classes"], found["classes"]
+    if len(known) != len(given):
+        return f"it knows {len(known)} classes, the data have {len(given)}"
+    for label, (one, other) in enumerate(zip(known, given, strict=True)):
+        if one != other:
+            return f"it knows class {label} as '{one}', the data as '{other}'"
+    for key in ("channels", "image_size"):
+        if trained[key] != found[key]:
+            return f"it wants {key}={trained[key]}, the data have {found[key]}"
+    return ""

@@ -1,0 +1,131 @@
+"""One page that says what came out of a run, with its pictures and tables beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from fovea.core.files import explained
+from fovea.evaluation import html
+from fovea.evaluation.folder import FolderHandle
+from fovea.evaluation.summary import accuracy_line
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from fovea.evaluation.gallery import Mistake
+    from fovea.evaluation.outcome import Outcome
+
+_PAIRS = 15
+
+
+@dataclass(frozen=True)
+class Report(FolderHandle):
+    """The folder with `report.html`, its pictures as PNG files, and `per_class.csv`."""
+
+    kind: ClassVar[str] = "a report"
+    mark: ClassVar[str] = "report.html"
+    stage: ClassVar[str] = "evaluate"
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What the report tells.
+
+    Attributes:
+        run_name: Of the MLflow run.
+        run_id: Of the MLflow run; None if there is none.
+        metrics: The headline numbers.
+        confidence: Coverage of the accuracy's interval.
+        outcome: Of the test pictures.
+        mistakes: Misclassified test pictures to show.
+        history: A row an epoch of the training.
+        best_epoch: The epoch whose weights were kept.
+        counts: Pictures of each split.
+        config: What decided the result, nested or flat.
+        layers: A row a layer, rows of the same keys.
+    """
+
+    run_name: str
+    run_id: str | None
+    metrics: Mapping[str, float]
+    confidence: float
+    outcome: Outcome
+    mistakes: Sequence[Mistake]
+    history: pd.DataFrame
+    best_epoch: int | None = None
+    counts: Mapping[str, int] = field(default_factory=dict)
+    config: Mapping[str, Any] = field(default_factory=dict)
+    layers: Sequence[Mapping[str, Any]] = ()
+
+
+def write_report(findings: Findings) -> Report:
+    """Draws the pictures and writes the page, into a temporary folder: publish it to keep it.
+
+    Raises:
+        RunError: The disk is full.
+    """
+    from fovea.evaluation.outcome import per_class_table
+
+    report = Report.scratch()
+    pictures = _pictures(findings)
+    classes = per_class_table(findings.outcome)
+    with explained(f"writing the report into {report.path}"):
+        for name, content in pictures.items():
+            (report.path / f"{name}.png").write_bytes(content)
+        classes.to_csv(report.path / "per_class.csv", index=False, lineterminator="\n")
+        body = _body(findings, pictures, classes)
+        (report.path / "report.html").write_text(html.page(findings.run_name, body), encoding="utf-8")
+    return report
+
+
+def _pictures(findings: Findings) -> dict[str, bytes]:
+    from fovea.evaluation import plots
+    from fovea.evaluation.gallery import gallery
+
+    outcome = findings.outcome
+    figures = {
+        "curves": plots.training_curves(findings.history, findings.best_epoch),
+        "confusion": plots.confusion(outcome.confusion, outcome.classes),
+        "reliability": plots.reliability(outcome.calibration),
+    }
+    if findings.mistakes:
+        figures["misclassified"] = gallery(findings.mistakes)
+    return {name: plots.png(figure) for name, figure in figures.items()}
+
+
+def _body(findings: Findings, pictures: Mapping[str, bytes], classes: pd.DataFrame) -> Iterator[str]:
+    yield html.heading(findings.run_name, level=1)
+    yield html.paragraph(accuracy_line(findings.metrics, findings.confidence), "headline")
+    yield html.paragraph(f"MLflow run {findings.run_id or 'not recorded'}", "soft")
+    yield html.table(["metric", "value"], findings.metrics.items())
+    yield html.heading("Training")
+    yield html.picture(pictures["curves"], "", "Loss, accuracy and learning rate of each epoch")
+    yield html.heading("Mistakes")
+    yield html.picture(pictures["confusion"], "Counts; the shade is the share of the row.", "Confusion matrix")
+    yield html.picture(pictures["reliability"], "Confidence against accuracy.", "Reliability plot")
+    yield from _mistakes(findings, pictures)
+    yield html.heading("Classes")
+    yield html.table(list(classes.columns), classes.itertuples(index=False))
+    yield html.heading("Data")
+    yield html.table(["split", "pictures"], findings.counts.items())
+    if findings.config:
+        yield html.heading("Config")
+        yield html.table(["key", "value"], ((key, str(value)) for key, value in html.flat(findings.config).items()))
+    if findings.layers:
+        yield html.heading("Layers")
+        yield html.table(list(findings.layers[0]), (list(row.values()) for row in findings.layers))
+
+
+def _mistakes(findings: Findings, pictures: Mapping[str, bytes]) -> Iterator[str]:
+    wrong = len(findings.outcome.wrong(len(findings.outcome.labels)))
+    if not wrong:
+        yield html.paragraph("No test picture was misclassified.")
+        return
+    pairs = findings.outcome.confused_pairs(_PAIRS)
+    yield html.table(["actual", "predicted instead", "pictures"], pairs)
+    if findings.mistakes:
+        shown = f"The {len(findings.mistakes)} surest of {wrong} mistakes"
+        caption = f"{shown}: actual → predicted, and the probability of the prediction."
+        yield html.picture(pictures["misclassified"], caption, "Misclassified pictures", kind="photo")

@@ -1,0 +1,118 @@
+"""The evaluate stage: a model and test pictures in; numbers, tables and the report out, into the model's MLflow run."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+from fovea import tracking
+from fovea.core.files import explained
+from fovea.evaluation.fit import check_model, check_prepared
+from fovea.evaluation.gallery import Mistake
+from fovea.evaluation.infer import logits
+from fovea.evaluation.metrics import softmax, top1
+from fovea.evaluation.outcome import Outcome, confusion_table, headline, predictions_table
+from fovea.evaluation.report import Findings, Report, write_report
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from torch import nn
+
+    from fovea.config.schema import DataConfig, EvaluateConfig
+    from fovea.shards import PreparedData, Split
+    from fovea.training import TrainedModel
+
+log = logging.getLogger("fovea")
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """What the stage gives.
+
+    Attributes:
+        predictions: A row a test picture.
+        metrics: By name, as in `test/acc`.
+        confusion: Actual and predicted class, a row a test picture.
+        report: The page with its pictures.
+    """
+
+    predictions: pd.DataFrame
+    metrics: dict[str, float]
+    confusion: pd.DataFrame
+    report: Report
+
+
+def evaluate(
+    prepared: PreparedData, model: TrainedModel, history: pd.DataFrame, data: DataConfig, config: EvaluateConfig
+) -> Evaluation:
+    """Tests a model and tells its MLflow run.
+
+    Raises:
+        UserError: Model, data and config do not fit each other.
+        RunError: The model gives no numbers, or the disk is full.
+    """
+    check_prepared(prepared, data.name)
+    check_model(prepared, model)
+    with tracking.stage("evaluate", record=model.path / "run.json") as run:
+        network = model.network()
+        test = prepared.split("test")
+        outcome = outcome_of(network, test, prepared.meta.classes, config.batch_size)
+        metrics = headline(outcome, config.confidence) | val_metrics(network, prepared.split("val"), config.batch_size)
+        findings = Findings(
+            run_name=model.facts["run_name"],
+            run_id=run.run_id,
+            metrics=metrics,
+            confidence=config.confidence,
+            outcome=outcome,
+            mistakes=mistakes(outcome, test, config.gallery),
+            history=history,
+            best_epoch=model.facts.get("epoch"),
+            counts=prepared.meta.counts,
+            config=model.facts.get("config") or {key: model.facts[key] for key in ("model", "data")},
+            layers=model.facts.get("layers", ()),
+        )
+        report = write_report(findings)
+        predictions = predictions_table(outcome, test.ids)
+        run.log_dataset(prepared.meta.name, prepared.meta.digest, "evaluation", {"pictures": len(test)})
+        # Not val/acc, which has a point for each epoch in the run.
+        run.log_metrics({name: value for name, value in metrics.items() if name.startswith("test/")})
+        run.log_artifacts(report.path, "report")
+        _log_predictions(run, predictions)
+        log.info("evaluate: %s test pictures, %d misclassified", f"{len(test):,}", len(outcome.wrong(len(test))))
+    return Evaluation(predictions, metrics, confusion_table(outcome), report)
+
+
+def _log_predictions(run: tracking.Run, predictions: pd.DataFrame) -> None:
+    with explained("writing the predictions"), TemporaryDirectory(prefix="fovea-") as folder:
+        path = Path(folder) / "predictions.parquet"
+        predictions.to_parquet(path, index=False)
+        run.log_artifact(path, "predictions")
+
+
+def outcome_of(network: nn.Module, split: Split, classes: Sequence[str], batch_size: int) -> Outcome:
+    """What a network says about the pictures of a split, and what they are."""
+    return Outcome(classes, split.labels, softmax(logits(network, split, batch_size)))
+
+
+def val_metrics(network: nn.Module, split: Split, batch_size: int) -> dict[str, float]:
+    """`val/acc` of the delivered weights, whatever the training looked at; nothing without validation pictures."""
+    if not len(split):
+        return {}
+    return {"val/acc": top1(logits(network, split, batch_size).argmax(axis=1), split.labels)}
+
+
+def mistakes(outcome: Outcome, split: Split, limit: int) -> list[Mistake]:
+    """The surest mistakes with their pictures."""
+    return [
+        Mistake(
+            image=split.image(row),
+            actual=outcome.classes[outcome.labels[row]],
+            predicted=outcome.classes[outcome.predicted[row]],
+            probability=float(outcome.probabilities[row, outcome.predicted[row]]),
+        )
+        for row in outcome.wrong(limit).tolist()
+    ]

@@ -1,0 +1,1 @@
+"""A trained model and prepared data to metrics, predictions and a report."""

@@ -1,0 +1,1 @@
+"""A trained model to a form that needs neither Fovea nor PyTorch."""

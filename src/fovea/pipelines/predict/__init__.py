@@ -1,0 +1,1 @@
+"""A folder of pictures and a trained model to a table."""

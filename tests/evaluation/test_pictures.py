@@ -1,0 +1,129 @@
+"""Finding and reading pictures: every kind of file that may lie in a folder."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from fovea.core.errors import UserError
+from fovea.evaluation.pictures import Unreadable, picture_files, read_picture, shown_path
+
+# A red left and a blue right half, in OpenCV's order of channels.
+PICTURE = np.zeros((20, 40, 3), np.uint8)
+PICTURE[:, :20, 2] = 255
+PICTURE[:, 20:, 0] = 255
+
+
+def write(path: Path, picture: np.ndarray = PICTURE) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    assert cv2.imwrite(str(path), picture)
+    return path
+
+
+def test_pictures_are_found_at_any_depth_in_order_and_other_files_are_not(tmp_path: Path) -> None:
+    wanted = [write(tmp_path / name) for name in ("a/2.jpg", "a/b/1.png", "c.bmp")]
+    write(tmp_path / "upper.png").rename(tmp_path / "UPPER.PNG")
+    (tmp_path / "notes.txt").write_text("no picture")
+    (tmp_path / "folder.png").mkdir()
+    assert picture_files(tmp_path) == sorted([*wanted, tmp_path / "UPPER.PNG"])
+
+
+def test_a_loop_of_links_ends(tmp_path: Path) -> None:
+    write(tmp_path / "a.png")
+    (tmp_path / "again").symlink_to(tmp_path)
+    assert picture_files(tmp_path) == [tmp_path / "a.png"]
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [("missing", "does not exist"), ("file.txt", "is a file, not a folder"), ("empty", "holds no picture")],
+)
+def test_a_source_without_pictures_is_refused(tmp_path: Path, name: str, words: str) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "file.txt").touch()
+    with pytest.raises(UserError, match=words):
+        picture_files(tmp_path / name)
+
+
+def test_colours_arrive_as_red_green_blue(tmp_path: Path) -> None:
+    image = read_picture(write(tmp_path / "a.png"), 3, 10)
+    assert (image.shape, image.dtype) == ((10, 10, 3), np.uint8)
+    assert image[5, 0].tolist() == [255, 0, 0]
+    assert image[5, 9].tolist() == [0, 0, 255]
+
+
+def test_colours_become_grey_where_the_model_wants_one_channel(tmp_path: Path) -> None:
+    image = read_picture(write(tmp_path / "a.png"), 1, 28)
+    assert image.shape == (28, 28, 1)
+    assert image[14, 0, 0] == round(0.299 * 255)  # ITU-R BT.601
+
+
+@pytest.mark.parametrize(
+    "picture",
+    [
+        np.full((8, 8), 51, np.uint8),
+        np.full((8, 8), 51 * 257, np.uint16),
+        np.full((8, 8, 4), [51, 51, 51, 255], np.uint8),
+    ],
+    ids=["grey", "16 bit", "with alpha"],
+)
+@pytest.mark.parametrize("channels", [1, 3])
+def test_every_kind_of_pixel_becomes_bytes(tmp_path: Path, picture: np.ndarray, channels: int) -> None:
+    image = read_picture(write(tmp_path / "a.png", picture), channels, 8)
+    assert (image == 51).all()
+    assert image.shape == (8, 8, channels)
+
+
+def unreadable_file(folder: Path, kind: str) -> Path:
+    path = folder / "bad.png"
+    good = write(folder / "good.png").read_bytes()
+    match kind:
+        case "empty":
+            path.touch()
+        case "text":
+            path.write_text("hello " * 100)
+        case "cut short":
+            path.write_bytes(good[: len(good) // 2])
+        case "pipe":
+            os.mkfifo(path)
+        case "dead link":
+            path.symlink_to(folder / "nowhere.png")
+        case "loop":
+            path.symlink_to(path)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("kind", "reason"),
+    [
+        ("empty", "the file is empty"),
+        ("text", "not a picture, or damaged"),
+        ("cut short", "not a picture, or damaged"),
+        ("pipe", "not a regular file"),
+        ("dead link", "the link leads nowhere"),
+        ("loop", "the link leads nowhere"),
+    ],
+)
+def test_what_cannot_be_read_has_a_reason(tmp_path: Path, kind: str, reason: str) -> None:
+    path = unreadable_file(tmp_path, kind)
+    assert path in picture_files(tmp_path)
+    with pytest.raises(Unreadable, match=reason):
+        read_picture(path, 1, 8)
+
+
+def test_a_picture_of_too_many_pixels_has_a_reason(tmp_path: Path) -> None:
+    # The header of a grey BMP of 60,000 x 60,000 pixels, without its pixels.
+    header = b"BM" + (54).to_bytes(12, "little")
+    header += b"".join(n.to_bytes(4, "little") for n in (54, 40, 60_000, 60_000))
+    header += (1).to_bytes(2, "little") + (24).to_bytes(2, "little") + bytes(24)
+    (tmp_path / "huge.bmp").write_bytes(header)
+    with pytest.raises(Unreadable):
+        read_picture(tmp_path / "huge.bmp", 1, 8)
+
+
+def test_a_name_that_is_no_text_can_still_be_written_into_a_table() -> None:
+    assert shown_path(Path(os.fsdecode(b"caf\xe9.png"))).encode("utf-8") == "caf\ufffd.png".encode()

@@ -1,0 +1,116 @@
+"""The evaluate stage: what it gives, what it tells the run, and what it refuses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from fovea import tracking
+from fovea.config.schema import EvaluateConfig
+from fovea.core.errors import RunError, UserError
+from fovea.evaluation.metrics import wilson
+from fovea.evaluation.stage import Evaluation, evaluate
+
+CONFIG = EvaluateConfig(batch_size=3, confidence=0.9, gallery=1)
+HISTORY = pd.DataFrame({"epoch": [0, 1], "train/loss": [2.0, 1.0], "val/acc": [0.5, 1.0]})
+
+
+class Log:
+    """A run that remembers what it was told, and which files it was given."""
+
+    run_id = "0f" * 16
+
+    def __init__(self) -> None:
+        self.metrics: dict[str, float] = {}
+        self.files: set[str] = set()
+        self.datasets: list[tuple[Any, ...]] = []
+
+    def log_metrics(self, values: dict[str, float], step: int | None = None) -> None:
+        assert step is None
+        self.metrics |= values
+
+    def log_artifact(self, path: Path, folder: str = "") -> None:
+        assert path.is_file()
+        self.files.add(f"{folder}/{path.name}")
+
+    def log_artifacts(self, directory: Path, folder: str = "") -> None:
+        self.files |= {f"{folder}/{path.name}" for path in directory.iterdir()}
+
+    def log_dataset(self, *facts: Any) -> None:
+        self.datasets.append(facts)
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, model: Any) -> Log:
+    log = Log()
+
+    @contextmanager
+    def stage(name: str, record: Path) -> Iterator[Log]:
+        assert (name, record) == ("evaluate", model.path / "run.json")
+        yield log
+
+    monkeypatch.setattr(tracking, "stage", stage)
+    return log
+
+
+@pytest.fixture
+def evaluated(prepared: Any, model: Any, run: Log) -> Evaluation:
+    return evaluate(prepared, model, HISTORY, SimpleNamespace(name="insects"), CONFIG)
+
+
+def test_metrics_have_the_promised_names_and_values(evaluated: Evaluation) -> None:
+    names = ["acc", "acc_low", "acc_high", "loss", "macro_f1", "ece", "count"]
+    assert set(evaluated.metrics) == {f"test/{name}" for name in names} | {"val/acc"}
+    assert evaluated.metrics["test/acc"] == 6 / 8
+    assert (evaluated.metrics["test/acc_low"], evaluated.metrics["test/acc_high"]) == wilson(6, 8, 0.9)
+    assert (evaluated.metrics["test/count"], evaluated.metrics["val/acc"]) == (8, 1.0)
+
+
+def test_tables_have_a_row_for_each_test_picture(evaluated: Evaluation) -> None:
+    assert evaluated.predictions["id"].tolist() == [f"picture-{row}" for row in range(8)]
+    assert evaluated.predictions["label"].tolist() == evaluated.confusion["actual"].tolist()
+    assert evaluated.confusion["predicted"].tolist() == ["ant", "ant", "bee", "bee", "cat", "cat", "cat", "ant"]
+
+
+def test_the_report_tells_of_run_data_and_layers(evaluated: Evaluation) -> None:
+    page = (evaluated.report.path / "report.html").read_text()
+    for text in ("net-insects-0123abcd", "0f" * 16, "test accuracy 75.00 %", "The 1 surest of 2 mistakes", "1,200"):
+        assert text in page
+
+
+def test_the_run_gets_test_numbers_once_and_the_files(evaluated: Evaluation, run: Log) -> None:
+    assert run.metrics == {name: value for name, value in evaluated.metrics.items() if name != "val/acc"}
+    pictures = {"curves", "confusion", "reliability", "misclassified"}
+    assert run.files == {
+        "report/report.html",
+        "report/per_class.csv",
+        "predictions/predictions.parquet",
+        *(f"report/{name}.png" for name in pictures),
+    }
+    assert run.datasets == [("insects", "ab" * 32, "evaluation", {"pictures": 8})]
+
+
+def test_without_validation_pictures_there_is_no_validation_accuracy(prepared, model, run, make_split) -> None:
+    prepared.splits["val"] = make_split([], [])
+    result = evaluate(prepared, model, HISTORY, SimpleNamespace(name="insects"), CONFIG)
+    assert "val/acc" not in result.metrics
+
+
+def test_a_model_of_other_classes_is_refused_before_the_run_is_opened(prepared, model, monkeypatch) -> None:
+    monkeypatch.setattr(tracking, "stage", None)
+    prepared.classes = ("ant", "bee", "dog")
+    with pytest.raises(UserError, match="does not fit 'insects'"):
+        evaluate(prepared, model, HISTORY, SimpleNamespace(name="insects"), CONFIG)
+
+
+def test_a_diverged_model_fails_the_run_and_logs_no_number(prepared, model, run: Log) -> None:
+    model.net.forward = lambda images: images.float().mean(dim=(2, 3)).repeat(1, 3) * float("nan")
+    with pytest.raises(RunError, match="training diverged"):
+        evaluate(prepared, model, HISTORY, SimpleNamespace(name="insects"), CONFIG)
+    assert run.metrics == {}

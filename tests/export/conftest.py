@@ -1,0 +1,81 @@
+"""A small network, test pictures, and the run that takes what the export stage logs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from fovea import tracking
+from fovea.models.normalize import NormalizedNet
+
+CLASSES = ["<cat>", "Hündin", "3"]
+
+
+class Split:
+    """Twenty-one coloured pictures of 8x8 pixels."""
+
+    labels = np.arange(21) % 3
+    pixels = np.random.default_rng(0).integers(0, 256, (21, 8, 8, 3)).astype(np.uint8)
+
+    def __len__(self) -> int:
+        return 21
+
+    def images(self) -> np.ndarray:
+        return self.pixels
+
+
+@pytest.fixture
+def split() -> Split:
+    return Split()
+
+
+@pytest.fixture
+def network() -> nn.Module:
+    torch.manual_seed(0)
+    net = nn.Sequential(
+        nn.Conv2d(3, 4, 3, padding=1),
+        nn.BatchNorm2d(4),
+        nn.ReLU(),
+        nn.AdaptiveAvgPool2d(2),
+        nn.Flatten(),
+        nn.Dropout(0.5),
+        nn.Linear(16, 3),
+    )
+    return NormalizedNet(net, [0.5, 0.4, 0.3], [0.2, 0.3, 0.4]).eval()
+
+
+@pytest.fixture
+def model(network: nn.Module, tmp_path: Path) -> Any:
+    data = {"name": "pets", "classes": CLASSES, "channels": 3, "image_size": 8}
+    facts = {"run_name": "net-pets-0123abcd", "data": data, "data_digest": "ab" * 32}
+    return SimpleNamespace(path=tmp_path, facts=facts, network=lambda: network)
+
+
+@pytest.fixture
+def prepared(split: Split, tmp_path: Path) -> Any:
+    meta = SimpleNamespace(name="pets", classes=tuple(CLASSES), channels=3, image_size=8)
+    return SimpleNamespace(path=tmp_path, meta=meta, split=lambda name: split)
+
+
+@pytest.fixture
+def logged(monkeypatch: pytest.MonkeyPatch) -> set[str]:
+    """The artifacts that the stage gave to the run."""
+    files: set[str] = set()
+
+    @contextmanager
+    def stage(name: str, record: Path) -> Iterator[Any]:
+        assert (name, record.name) == ("export", "run.json")
+        yield SimpleNamespace(
+            log_artifacts=lambda path, folder: files.update(f"{folder}/{file.name}" for file in path.iterdir())
+        )
+
+    monkeypatch.setattr(tracking, "stage", stage)
+    return files

@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+import inspect
+import logging
+from pathlib import Path
+from typing import Any, get_type_hints
+
+import numpy as np
+import pytest
+
+from fovea.core.errors import UserError
+from fovea.pipelines.ingest import nodes as ingesting
+from fovea.pipelines.prepare import nodes
+from fovea.pipelines.prepare.pipeline import create_pipeline
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The root of an empty project, found through FOVEA_ROOT."""
+    root = tmp_path / "project"
+    (root / "conf").mkdir(parents=True)
+    (root / "pyproject.toml").touch()
+    monkeypatch.setenv("FOVEA_ROOT", str(root))
+    return root
+
+
+def test_the_pipeline_has_one_node_of_the_stages_name() -> None:
+    (only,) = create_pipeline().nodes
+    assert (only.name, only.tags) == ("prepare", {"prepare"})
+    assert (only.inputs, only.outputs) == (["source", "params:data", "params:prepare"], ["prepared"])
+
+
+def test_one_line_says_what_came_out(root: Path, conf: dict[str, Any], caplog: pytest.LogCaptureFixture) -> None:
+    source = ingesting.ingest(conf["data"])
+    lines = []
+    for _ in range(2):
+        caplog.clear()
+        with caplog.at_level(logging.INFO, logger="fovea"):
+            prepared = nodes.prepare(source, conf["data"], conf["prepare"])
+        lines.append([record.getMessage() for record in caplog.records if record.name == "fovea"])
+    line = f"prepare: 5,000 pictures: train 3,594, val 394, test 1,012 -> 03_primary/{prepared.path.name}"
+    assert lines == [[line], [f"{line}, in place"]]
+
+
+def test_the_digits_are_split_by_content(digits: Any) -> None:
+    table = digits.manifest()
+    assert len(table) == 5000
+    shares = table.groupby(["label", "split"]).size().unstack()
+    assert shares.test.between(70, 130).all()
+    assert shares.val.between(20, 65).all()
+    train = digits.split("train")
+    assert np.bincount(train.labels).tolist() == shares.train.tolist()
+
+
+def test_a_wrong_section_is_refused(root: Path, conf: dict[str, Any]) -> None:
+    source = ingesting.ingest(conf["data"])
+    with pytest.raises(UserError, match="prepare.val_fraction"):
+        nodes.prepare(source, conf["data"], {**conf["prepare"], "val_fraction": 2.0})
+    assert not (root / "data/03_primary").exists()
+
+
+@pytest.mark.parametrize("function", [ingesting.ingest, nodes.prepare])
+def test_kedro_can_read_the_hints_of_the_nodes(function: Any) -> None:
+    assert set(get_type_hints(function)) == {*inspect.signature(function).parameters, "return"}
