@@ -1,4 +1,7 @@
-"""Kedro datasets: folders behind handles, JSON, tables. All are written aside and renamed."""
+"""Kedro datasets: folders behind handles, JSON, tables. All are written aside and renamed.
+
+Kedro wraps what they raise in its own `DatasetError`; the sentence for the user is that of its cause.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from kedro.io import AbstractDataset
-from kedro.io.core import DatasetError
 
-from fovea.core.errors import FoveaError, RunError, UserError
+from fovea.core.errors import RunError
 from fovea.core.files import atomic_file, explained
 
 if TYPE_CHECKING:
@@ -31,25 +33,6 @@ class Handle(Protocol):
 
     def publish(self, target: Path) -> None:
         """Puts the folder's content in the place of `target`."""
-
-
-class _UserDatasetError(UserError, DatasetError):
-    """A `UserError` that Kedro lets through as it is."""
-
-
-class _RunDatasetError(RunError, DatasetError):
-    """A `RunError` that Kedro lets through as it is."""
-
-
-@contextmanager
-def _plainly() -> Iterator[None]:
-    """Keeps Kedro from wrapping our sentences: it re-raises its own `DatasetError` and wraps everything else."""
-    try:
-        yield
-    except UserError as error:
-        raise _UserDatasetError(str(error)) from error
-    except FoveaError as error:
-        raise _RunDatasetError(str(error)) from error
 
 
 class DirectoryDataset(AbstractDataset[Any, Any]):
@@ -80,8 +63,7 @@ class DirectoryDataset(AbstractDataset[Any, Any]):
         Raises:
             RunError: The folder is missing or not what the handle expects.
         """
-        with _plainly():
-            return self._kept if self._kept is not None else self._class().open(self._path)
+        return self._kept if self._kept is not None else self._class().open(self._path)
 
     def save(self, data: Any) -> None:
         """Publishes the handle's files at `filepath`.
@@ -89,11 +71,10 @@ class DirectoryDataset(AbstractDataset[Any, Any]):
         Raises:
             RunError: The disk is full, read-only or not writable.
         """
-        with _plainly():
-            if not isinstance(data, self._class()):
-                raise TypeError(f"expected {self._handle}, not {type(data).__name__}")
-            data.publish(self._path)
-            self._kept = data
+        if not isinstance(data, self._class()):
+            raise TypeError(f"expected {self._handle}, not {type(data).__name__}")
+        data.publish(self._path)
+        self._kept = data
 
     def _class(self) -> Any:
         module, _, name = self._handle.rpartition(".")
@@ -129,7 +110,7 @@ class JsonDataset(AbstractDataset[Any, Any]):
         Raises:
             RunError: The file is missing or not JSON.
         """
-        with _plainly(), _reading(self._path):
+        with _reading(self._path):
             return json.loads(self._path.read_text(encoding="utf-8"))
 
     def save(self, data: Any) -> None:
@@ -139,7 +120,7 @@ class JsonDataset(AbstractDataset[Any, Any]):
             RunError: The disk is full, read-only or not writable.
         """
         text = json.dumps(_plain(data), indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
-        with _plainly(), atomic_file(self._path) as temporary:
+        with atomic_file(self._path) as temporary:
             temporary.write_text(text + "\n", encoding="utf-8")
 
     def _exists(self) -> bool:
@@ -171,11 +152,11 @@ class TableDataset(AbstractDataset[Any, Any]):
         """
         import pandas as pd
 
-        with _plainly(), _reading(self._path):
+        with _reading(self._path):
             if self._path.suffix == ".parquet":
                 return pd.read_parquet(self._path, engine="pyarrow")
             # A class may be called "NA" or "None".
-            return pd.read_csv(self._path, float_precision="round_trip", keep_default_na=False, na_values=[""])
+            return pd.read_csv(self._path, keep_default_na=False, na_values=[""])
 
     def save(self, data: pd.DataFrame) -> None:
         """Writes the file.
@@ -183,7 +164,7 @@ class TableDataset(AbstractDataset[Any, Any]):
         Raises:
             RunError: The disk is full, read-only or not writable.
         """
-        with _plainly(), atomic_file(self._path) as temporary:
+        with atomic_file(self._path) as temporary:
             if self._path.suffix == ".parquet":
                 data.to_parquet(temporary, engine="pyarrow", index=False, compression="zstd")
             else:

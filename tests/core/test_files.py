@@ -27,9 +27,14 @@ def test_atomic_file_appears_only_when_the_block_ends_well(tmp_path: Path) -> No
 def test_atomic_file_keeps_the_old_content_when_the_block_fails(tmp_path: Path) -> None:
     path = tmp_path / "a.txt"
     path.write_text("old")
-    with pytest.raises(KeyError), atomic_file(path) as temporary:
-        temporary.write_text("half")
-        raise KeyError
+
+    def fill() -> None:
+        with atomic_file(path) as temporary:
+            temporary.write_text("half")
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        fill()
     assert path.read_text() == "old"
     assert names(tmp_path) == ["a.txt"]
 
@@ -49,9 +54,14 @@ def test_atomic_directory_keeps_the_old_folder_when_the_block_fails(tmp_path: Pa
     path = tmp_path / "out"
     path.mkdir()
     (path / "old.txt").write_text("old")
-    with pytest.raises(RunError, match="the disk is full"), atomic_directory(path) as temporary:
-        (temporary / "new.txt").write_text("new")
-        raise OSError(errno.ENOSPC, "No space left on device")
+
+    def fill() -> None:
+        with atomic_directory(path) as temporary:
+            (temporary / "new.txt").write_text("new")
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(RunError, match="the disk is full"):
+        fill()
     assert names(path) == ["old.txt"]
     assert names(tmp_path) == ["out"]
 

@@ -12,6 +12,12 @@ import pytest
 from fovea.core.errors import RunError
 from fovea.core.locks import BusyError, exclusive, waiting
 
+
+def take(path: Path) -> None:
+    with exclusive(path, "training", "stop it first"):
+        pass
+
+
 HOLDER = """
 import sys, time
 from pathlib import Path
@@ -24,12 +30,9 @@ with exclusive(Path(sys.argv[1]), "holding", ""):
 
 def test_a_second_holder_is_told_who_has_it(tmp_path: Path) -> None:
     path = tmp_path / "deep" / "x.lock"
-    with exclusive(path, "training", "wait"):
-        with pytest.raises(
-            BusyError, match=rf"training is already under way in process {os.getpid()} on .*; stop it first"
-        ):
-            with exclusive(path, "training", "stop it first"):
-                pass
+    told = rf"training is already under way in process {os.getpid()} on .*; stop it first"
+    with exclusive(path, "training", "wait"), pytest.raises(BusyError, match=told):
+        take(path)
     with exclusive(path, "training", "wait"):
         assert path.with_name("x.lock.holder").exists()
     assert not path.with_name("x.lock.holder").exists()
@@ -66,15 +69,13 @@ def test_a_note_that_cannot_be_written_does_not_stop_the_work(tmp_path: Path) ->
         done = True
     assert done
     with exclusive(path, "training", "wait"), pytest.raises(BusyError, match="in another process"):
-        with exclusive(path, "training", "wait"):
-            pass
+        take(path)
 
 
 def test_a_folder_that_cannot_be_made_is_explained(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(RunError, match=r"locking .* failed: a part of the path is a file"):
-        with exclusive(tmp_path / "file" / "x.lock", "training", "wait"):
-            pass
+        take(tmp_path / "file" / "x.lock")
 
 
 def test_waiting_goes_on_when_the_other_has_ended(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -59,51 +59,54 @@ class Server:
     requests: list[dict[str, str]] = field(default_factory=list)
 
 
+class _Handler(BaseHTTPRequestHandler):
+    state: Server
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
+        pass
+
+    def do_GET(self) -> None:
+        self.state.requests.append({"path": self.path, **self.headers})
+        fault = self.state.faults.pop(0) if self.state.faults else "none"
+        content = self.state.files.get(self.path)
+        if isinstance(fault, int) or content is None:
+            self.send_error(fault if isinstance(fault, int) else 404)
+            return
+        if fault == "slow":
+            time.sleep(0.5)
+        begin = self.begin(fault)
+        if begin is not None and begin >= len(content):
+            self.send_error(416)
+            return
+        self.answer(content, begin, fault)
+
+    def begin(self, fault: str) -> int | None:
+        """Where the asked part begins; None for the whole file."""
+        asked, condition = self.headers.get("Range"), self.headers.get("If-Range")
+        if asked is None or fault == "norange" or (condition and condition != self.state.etag):
+            return None
+        return int(asked.removeprefix("bytes=").removesuffix("-"))
+
+    def answer(self, content: bytes, begin: int | None, fault: str) -> None:
+        body = content[begin or 0 :]
+        self.send_response(200 if begin is None else 206)
+        if begin is not None:
+            shown = begin + (3 if fault == "wrongrange" else 0)
+            self.send_header("Content-Range", f"bytes {shown}-{len(content) - 1}/{len(content)}")
+        if self.state.etag:
+            self.send_header("ETag", self.state.etag)
+        if fault != "nolength":
+            self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body[: int(fault.removeprefix("cut:"))] if fault.startswith("cut:") else body)
+
+
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
 
-    class Handler(BaseHTTPRequestHandler):
-        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
-            pass
-
-        def do_GET(self) -> None:  # noqa: N802
-            state.requests.append({"path": self.path, **self.headers})
-            fault = state.faults.pop(0) if state.faults else "none"
-            content = state.files.get(self.path)
-            if isinstance(fault, int) or content is None:
-                self.send_error(fault if isinstance(fault, int) else 404)
-                return
-            if fault == "slow":
-                time.sleep(0.5)
-            begin = self.begin(fault)
-            if begin is not None and begin >= len(content):
-                self.send_error(416)
-                return
-            self.answer(content, begin, fault)
-
-        def begin(self, fault: str) -> int | None:
-            """Where the asked part begins; None for the whole file."""
-            asked, condition = self.headers.get("Range"), self.headers.get("If-Range")
-            if asked is None or fault == "norange" or (condition and condition != state.etag):
-                return None
-            return int(asked.removeprefix("bytes=").removesuffix("-"))
-
-        def answer(self, content: bytes, begin: int | None, fault: str) -> None:
-            body = content[begin or 0 :]
-            self.send_response(200 if begin is None else 206)
-            if begin is not None:
-                shown = begin + (3 if fault == "wrongrange" else 0)
-                self.send_header("Content-Range", f"bytes {shown}-{len(content) - 1}/{len(content)}")
-            if state.etag:
-                self.send_header("ETag", state.etag)
-            if fault != "nolength":
-                self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body[: int(fault.removeprefix("cut:"))] if fault.startswith("cut:") else body)
-
-    httpd = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    state = Server(f"http://127.0.0.1:{httpd.server_address[1]}")
+    httpd = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
+    state = _Handler.state = Server(f"http://127.0.0.1:{httpd.server_address[1]}")
     thread = threading.Thread(target=httpd.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     yield state

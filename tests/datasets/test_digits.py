@@ -95,7 +95,7 @@ def test_another_config_is_refused(root: Path, data: DataConfig) -> None:
         list(digits.read(source, data.model_copy(update={"image_size": 32})))
     with pytest.raises(UserError, match="the source is not the embedded digits"):
         list(digits.read(SourceFiles(source.path, "digits", ()), data))
-    with pytest.raises(RunError, match="has label 3 at position 1,500, but data.classes names 3 classes"):
+    with pytest.raises(RunError, match=r"has label 3 at position 1,500, but data.classes names 3 classes"):
         list(digits.read(source, data.model_copy(update={"classes": ["0", "1", "2"]})))
 
 
@@ -106,7 +106,8 @@ from fovea.config.schema import DataConfig, parse
 from fovea.datasets.registry import reader
 data = parse(DataConfig, yaml.safe_load(open({str(project / "conf/data/digits.yaml")!r})), "data")
 list(reader("digits").read(reader("digits").ingest(data), data))
-print(sorted({{"torch", "mlflow", "albumentations", "mlxtend", "sklearn", "pandas", "cv2", "requests"}} & set(sys.modules)))
+heavy = {{"torch", "mlflow", "albumentations", "mlxtend", "sklearn", "pandas", "cv2", "requests"}}
+print(sorted(heavy & set(sys.modules)))
 """
     said: Any = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert said.stdout == "[]\n"

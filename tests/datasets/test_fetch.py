@@ -95,7 +95,7 @@ def test_a_file_changed_after_it_was_verified_is_kept_aside_and_fetched_anew(
     assert found.path.read_bytes() == CONTENT
     assert names(folder) == [NAME, bad(damaged)]
     assert (folder / bad(damaged)).read_bytes() == damaged
-    assert "digits.gz is not the announced file (a gzip file with md5" in caplog.text
+    assert "digits.gz' is not the announced file: a gzip file with md5" in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -136,8 +136,8 @@ def test_all_failures_are_one_sentence_with_the_way_out(tmp_path: Path, folder: 
         get(folder, empty, folded)
     assert str(caught.value) == (
         f"{NAME} could not be had ('{folder / NAME}': a file of 9 bytes instead of {len(CONTENT):,}, kept as "
-        f"{bad(b'no digits')}; {empty.base}: has no such file; {folded.base}: cannot be read (Is a directory)); put the "
-        f"file by hand into '{folder}', or set FOVEA_MIRROR to a folder or address that has mnist/{NAME}"
+        f"{bad(b'no digits')}; {empty.base}: has no such file; {folded.base}: cannot be read (Is a directory)); put "
+        f"the file by hand into '{folder}', or set FOVEA_MIRROR to a folder or address that has mnist/{NAME}"
     )
 
 

@@ -106,9 +106,10 @@ def outcome(path: Path) -> np.ndarray[Any, Any] | None:
     try:
         return read_idx(path, 3)
     except RunError as error:
-        assert str(path) in str(error)
-        assert "\n" not in str(error)
-        return None
+        sentence = str(error)
+    assert str(path) in sentence
+    assert "\n" not in sentence
+    return None
 
 
 EACH = settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -38,8 +38,8 @@ def config(**changes: Any) -> DataConfig:
 def raw(root: Path, write_idx: Any) -> Path:
     """The folder of raw data, with the four files placed by hand."""
     folder = root / "data" / "01_raw" / "tiny"
-    for split in IMAGES:
-        write_idx(folder / NAMES[f"{split}_images"], IMAGES[split])
+    for split, images in IMAGES.items():
+        write_idx(folder / NAMES[f"{split}_images"], images)
         write_idx(folder / NAMES[f"{split}_labels"], LABELS[split])
     return folder
 
@@ -118,7 +118,7 @@ def test_a_source_of_other_files_than_the_config(raw: Path) -> None:
 
 def test_the_registry_knows_the_kinds_of_sources() -> None:
     assert reader("idx").ingest is ingest  # type: ignore[comparison-overlap]
-    with pytest.raises(UserError, match="data.source is 'idxs'; did you mean 'idx'?"):
+    with pytest.raises(UserError, match=r"data.source is 'idxs'; did you mean 'idx'?"):
         reader("idxs")
 
 

@@ -102,7 +102,7 @@ def test_a_missing_folder_is_refused(tmp_path: Path) -> None:
 def test_publishing_a_file_that_has_gone_keeps_what_was_there(source: SourceFiles, tmp_path: Path) -> None:
     source.publish(tmp_path / "out")
     (source.path / "b.gz").unlink()
-    with pytest.raises(RunError, match="b.gz' is not there any more; run `kedro run --pipeline ingest`"):
+    with pytest.raises(RunError, match=r"b.gz' is not there any more; run `kedro run --pipeline ingest`"):
         source.publish(tmp_path / "out")
     assert (tmp_path / "out" / "b.gz").read_bytes() == b"bb"
 
@@ -113,5 +113,5 @@ def test_raw_files_lie_at_the_root_that_copies_share(
     assert raw_folder("mnist") == root / "data/01_raw/mnist"
     monkeypatch.setenv("DVC_ROOT", str(tmp_path / "main"))
     assert raw_folder("mnist") == tmp_path / "main/data/01_raw/mnist"
-    with pytest.raises(UserError, match="data.name is '../x' but must be a plain name"):
+    with pytest.raises(UserError, match=r"data.name is '../x' but must be a plain name"):
         raw_folder("../x")

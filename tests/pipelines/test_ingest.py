@@ -40,7 +40,7 @@ def test_one_line_says_what_happened(root: Path, conf: dict[str, Any], caplog: p
 
 
 def test_a_wrong_section_is_refused_before_anything_is_written(root: Path, conf: dict[str, Any]) -> None:
-    with pytest.raises(UserError, match="data.source is 'digit'; did you mean 'digits'"):
+    with pytest.raises(UserError, match=r"data.source is 'digit'; did you mean 'digits'"):
         ingest({**conf["data"], "source": "digit"})
     with pytest.raises(UserError, match="clases"):
         ingest({**conf["data"], "clases": []})
@@ -65,7 +65,7 @@ catalog = DataCatalog({{
     "prepared": DirectoryDataset("{root}/data/05_model_input/prepared", "fovea.shards.PreparedData"),
 }})
 SequentialRunner().run(ingest() + prepare(), catalog)
-heavy = {{"torch", "mlflow", "albumentations", "timm", "cv2", "sklearn", "matplotlib", "mlxtend", "pandas", "requests"}}
+heavy = {{"torch", "mlflow", "albumentations", "timm", "cv2", "sklearn", "matplotlib", "mlxtend", "requests"}}
 print(light, sorted(heavy & set(sys.modules)))
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -54,7 +54,7 @@ def test_the_digits_are_split_by_content(digits: Any) -> None:
 
 def test_a_wrong_section_is_refused(root: Path, conf: dict[str, Any]) -> None:
     source = ingesting.ingest(conf["data"])
-    with pytest.raises(UserError, match="prepare.val_fraction"):
+    with pytest.raises(UserError, match=r"prepare.val_fraction"):
         nodes.prepare(source, conf["data"], {**conf["prepare"], "val_fraction": 2.0})
     assert not (root / "data/03_primary").exists()
 

@@ -79,7 +79,7 @@ def test_another_source_has_another_place(root: Path, source: SourceFiles, data:
     os.utime(path, ns=(1, 1))
     changed = idx_pairs.ingest(data())
     assert changed.digest != source.digest
-    with pytest.raises(RunError, match="train-labels.gz' is damaged"):
+    with pytest.raises(RunError, match=r"train-labels.gz' is damaged"):
         prepare(changed, data(), config())
     assert shown(root) == [first.path.name]
 
@@ -126,7 +126,7 @@ def test_files_with_another_time_are_read_once_more(
 
 
 def test_a_failure_leaves_nothing(root: Path, source: SourceFiles, data: Make, config: Make) -> None:
-    with pytest.raises(RunError, match="data.classes names 2 classes"):
+    with pytest.raises(RunError, match=r"data.classes names 2 classes"):
         prepare(source, data(classes=["a", "b"]), config())
     assert shown(root) == []
     assert not list((root / PREPARED).glob("*.tmp"))

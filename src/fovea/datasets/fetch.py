@@ -65,7 +65,9 @@ def fetch(
 def _from_any(mirrors: Sequence[Mirror], path: Path, wanted: Wanted, patience: Patience) -> Fetched:
     reasons = []
     if path.exists():
-        reasons.append(f"'{path}': {_aside(path, path, wanted)}")
+        fault = _aside(path, path, wanted)
+        _LOG.warning("'%s' is not the announced file: %s", path, fault)
+        reasons.append(f"'{path}': {fault}")
     for mirror in mirrors:
         try:
             return _from(mirror, path, wanted, patience)
@@ -115,7 +117,6 @@ def _aside(found: Path, path: Path, wanted: Wanted) -> str:
     found.replace(kept)
     if found != path:
         Part(found).drop()
-    _LOG.warning("%s is not the announced file (%s); kept as %s", wanted.name, fault, kept)
     return f"{fault}, kept as {kept.name}"
 
 

@@ -12,7 +12,6 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from fovea.datasets.samples import SPLITS, Samples
-from fovea.shards.columns import numbers, strings
 
 SCHEMA = pa.schema(
     [
@@ -93,19 +92,19 @@ def _batch(part: ManifestPart, shard_names: Sequence[Sequence[str]], channels: i
     placed = zip(part.splits.tolist(), part.shards.tolist(), strict=True)
     return pa.record_batch(
         [
-            strings(part.samples.ids),
-            strings(part.samples.members),
-            numbers(part.samples.labels, np.int32),
-            strings([SPLITS[split] for split in part.splits.tolist()]),
-            strings(["kept"] * count),
+            pa.array(part.samples.ids, pa.string()),
+            pa.array(part.samples.members, pa.string()),
+            pa.array(part.samples.labels, pa.int32()),
+            pa.array([SPLITS[split] for split in part.splits.tolist()], pa.string()),
+            pa.array(["kept"] * count, pa.string()),
             pa.nulls(count, pa.string()),
-            numbers(part.widths, np.int32),
-            numbers(part.heights, np.int32),
-            strings(["L" if channels == 1 else "RGB"] * count),
-            numbers(part.sizes, np.int64),
-            strings([digest.hex() for digest in part.digests]),
-            strings([shard_names[split][shard] for split, shard in placed]),
-            numbers(part.rows, np.int32),
+            pa.array(part.widths, pa.int32()),
+            pa.array(part.heights, pa.int32()),
+            pa.array(["L" if channels == 1 else "RGB"] * count, pa.string()),
+            pa.array(part.sizes, pa.int64()),
+            pa.array([digest.hex() for digest in part.digests], pa.string()),
+            pa.array([shard_names[split][shard] for split, shard in placed], pa.string()),
+            pa.array(part.rows, pa.int32()),
         ],
         schema=SCHEMA,
     )
