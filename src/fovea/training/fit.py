@@ -94,7 +94,7 @@ def fit(job: TrainJob, prepared: PreparedData, folder: Path, run: Run) -> Fit:
     if start is not None:
         log.info("train: going on from %s", start)
     with _quiet(), stop:
-        trainer = _trainer(job, folder, [StepRandomness(job.seed), recorder, *_extras(job), checkpointer])
+        trainer = _trainer(job, folder, [StepRandomness(job.seed), *_extras(job), recorder, checkpointer])
         trainer.fit(module, datamodule=data, ckpt_path=start, weights_only=True)
     return Fit(network, recorder.rows, checkpointer.best)
 

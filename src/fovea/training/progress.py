@@ -50,14 +50,11 @@ class ProgressBar(pl.Callback):
         self._task = self._progress.add_task("", total=None)
         self._drawn = 0.0
 
-    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Puts the bar up."""
-        self._progress.start()
-
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Starts the bar of an epoch."""
+        """Puts the bar of an epoch up."""
         description = f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}"
         self._progress.reset(self._task, total=int(trainer.num_training_batches), description=description)
+        self._progress.start()
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -70,8 +67,8 @@ class ProgressBar(pl.Callback):
         self._progress.update(self._task, completed=batch_idx + 1)
         self._progress.refresh()
 
-    def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """Takes the bar away."""
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Takes the bar away, so that the line of the epoch has the place."""
         self._progress.stop()
 
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
