@@ -1,0 +1,139 @@
+"""What happens around a run of Kedro: the MLflow run begins and ends with it."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shlex
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kedro.framework.hooks import hook_impl
+
+if TYPE_CHECKING:
+    from kedro.framework.context import KedroContext
+    from kedro.io import CatalogProtocol
+    from kedro.pipeline import Pipeline
+
+    from fovea.tracking import Summary
+
+log = logging.getLogger("fovea.run")
+
+
+class ProjectHooks:
+    """Opens tracking before a pipeline, and closes it truthfully after.
+
+    A stage opens its MLflow run itself, so that pipelines without one (ingest, prepare) never import MLflow.
+    """
+
+    def __init__(self) -> None:
+        self._loader: Any = None
+        self._places: dict[str, Path] = {}
+
+    @hook_impl
+    def after_context_created(self, context: KedroContext) -> None:
+        """Keeps the config loader of the session that begins."""
+        self._loader = context.config_loader
+
+    @hook_impl
+    def after_catalog_created(self, conf_catalog: dict[str, Any]) -> None:
+        """Keeps the places of the outputs."""
+        self._places = {name: Path(entry["filepath"]) for name, entry in conf_catalog.items() if "filepath" in entry}
+
+    @hook_impl
+    def before_pipeline_run(self, pipeline: Pipeline) -> None:
+        """Says where runs are kept and where they come from; one run then stays open through all stages.
+
+        Raises:
+            UserError: `tracking.uri` is none that MLflow can use.
+        """
+        from fovea import tracking
+
+        config: Mapping[str, Any] = self._loader["parameters"] if self._loader is not None else {}
+        composition = getattr(self._loader, "composition", None)
+        overrides = tuple(getattr(composition, "overrides", ()))
+        if os.environ.get("DVC_STAGE") and any(node.name == "train" for node in pipeline.nodes):
+            overrides = _implied_overrides(config)
+        choices = {group: member for group, member in getattr(composition, "choices", {}).items() if member is not None}
+        facts = tracking.RunFacts(config, choices, overrides, _command(overrides))
+        tracking.configure(config.get("tracking", {}), facts)
+        tracking.hold_open()
+
+    @hook_impl
+    def after_pipeline_run(self, pipeline: Pipeline, catalog: CatalogProtocol[Any, Any]) -> None:
+        """Ends the run FINISHED and says what came out."""
+        from fovea import tracking
+        from fovea.training.workfolder import let_go
+
+        runs = tracking.close("FINISHED")
+        let_go(remove=True)
+        if "metrics" in pipeline.all_outputs():
+            self._say(catalog.load("metrics"), runs)
+
+    @hook_impl
+    def on_pipeline_error(self, error: Exception) -> None:
+        """Ends the run FAILED, and leaves the checkpoints for the next try."""
+        from fovea import tracking
+        from fovea.training.workfolder import let_go
+
+        tracking.close("FAILED", error)
+        let_go(remove=False)
+
+    def _say(self, metrics: Mapping[str, float], runs: list[Summary]) -> None:
+        from fovea.core.places import project_root
+        from fovea.evaluation.summary import closing_lines
+
+        root = project_root()
+        model, report = (_short(self._places[name], root) for name in ("model", "report"))
+        look = "make ui" if (root / "Makefile").is_file() else "kedro ui"
+        names = ", ".join(run.name for run in runs if run.journal is None)
+        confidence = self._loader["parameters"]["evaluate"]["confidence"]
+        for line in closing_lines(
+            metrics, confidence, model, report, f"{look}  (this one is {names})" if names else look
+        ):
+            log.info("%s", line)
+        for run in runs:
+            if run.journal is not None:
+                log.info("MLflow was out of reach: `kedro tracking-sync` sends %s", _short(run.journal, root))
+
+
+def _short(path: Path, root: Path) -> Path:
+    return path.relative_to(root) if path.is_relative_to(root) else path
+
+
+def _command(overrides: tuple[str, ...]) -> str:
+    """The command as typed; in a notebook or a stage of DVC, the command that does the same."""
+    program = Path(sys.argv[0]).name
+    if os.environ.get("DVC_STAGE"):
+        choices = [word for line in overrides for word in ("-S", line)]
+        return shlex.join(["dvc", "exp", "run", *choices]) if os.environ.get("DVC_EXP_NAME") else "dvc repro"
+    if program in ("kedro", "fovea"):
+        return shlex.join([program, *sys.argv[1:]])
+    if program == "__main__.py":
+        return shlex.join(["python", "-m", "fovea", *sys.argv[1:]])
+    return shlex.join(["kedro", "run", *overrides])
+
+
+def _implied_overrides(config: Mapping[str, Any]) -> tuple[str, ...]:
+    """The overrides that make this config from `conf/` as it stands; DVC does not tell its stages what was typed."""
+    from fovea.config.compose import compose
+    from fovea.config.groups import groups
+    from fovea.core.errors import UserError
+    from fovea.core.places import project_root
+    from fovea.tracking.params import flatten
+
+    conf = project_root() / "conf"
+    try:
+        plain, known = compose(conf).config, groups(conf)
+        names = {group: section.get("name") for group, section in config.items() if isinstance(section, Mapping)}
+        chosen = [
+            f"{group}={name}"
+            for group, name in names.items()
+            if name in known.get(group, ()) and name != plain.get(group, {}).get("name")
+        ]
+        base = flatten(compose(conf, chosen).config)
+    except UserError:
+        return ()
+    return (*chosen, *(f"{name}={value}" for name, value in flatten(config).items() if base.get(name) != value))

@@ -1,0 +1,10 @@
+"""The MLflow run of a model: opened once, shared by every stage, ended truthfully.
+
+MLflow is imported when the first stage opens.
+"""
+
+from fovea.tracking.facts import RunFacts
+from fovea.tracking.run import NullRun, Run
+from fovea.tracking.session import Summary, close, configure, hold_open, stage
+
+__all__ = ["NullRun", "Run", "RunFacts", "Summary", "close", "configure", "hold_open", "stage"]

@@ -1,0 +1,45 @@
+"""What the MLflow UI says of an experiment: a note on how to read it, and a view with the columns to compare by."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+VIEW = "fovea"
+COLUMNS = {
+    "metrics.`test/acc`": 90,
+    "metrics.`val/acc`": 90,
+    "tags.`overrides`": 280,
+    "params.`optimizer.lr`": 110,
+    "params.`trainer.max_epochs`": 110,
+    "params.`seed`": 70,
+    "attributes.`Duration`": 90,
+    "tags.`choice.model`": 120,
+    "tags.`choice.data`": 110,
+    "attributes.`Dataset`": 200,
+    "tags.`git_dirty`": 80,
+}
+"""The columns of the table, in order, and their widths in pixels."""
+
+_FIXED = ("attributes.`Run Name`", "runDateAndNestInfo")
+
+
+def experiment_tags() -> dict[str, str]:
+    """The tags of a new experiment; a user's later changes to them stand."""
+    return {
+        "mlflow.note.content": Path(__file__).with_name("guide.md").read_text(encoding="utf-8"),
+        "mlflow.experimentKind": "custom_model_development",
+        f"mlflow.sharedViewState.{VIEW}": _saved_view(),
+    }
+
+
+def _saved_view() -> str:
+    """A view as MLflow's "Save as new view" stores it; a UI that does not know it ignores it."""
+    state = {
+        "orderByKey": "attributes.start_time",
+        "orderByAsc": False,
+        "selectedColumns": list(COLUMNS),
+        "columnOrder": [*_FIXED, *COLUMNS],
+        "columnWidths": COLUMNS,
+    }
+    return json.dumps({"name": "Fovea", "createdAt": 0, "updatedAt": 0, "state": json.dumps(state)})

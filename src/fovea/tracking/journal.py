@@ -1,0 +1,103 @@
+"""Records that could not be sent to MLflow, on disk until they can."""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+import time
+from pathlib import Path
+from typing import Any
+
+from fovea.core.files import explained
+from fovea.core.places import shared_root
+
+log = logging.getLogger("fovea.tracking")
+
+FOLDER = Path("data/08_reporting/_untracked")
+
+Record = dict[str, Any]
+"""One thing to be logged: plain data with the key `op`; see `target` for the kinds."""
+
+
+def now() -> int:
+    """Milliseconds since 1970, MLflow's clock."""
+    return int(time.time() * 1000)
+
+
+def folder() -> Path:
+    """Where journals lie; not below a DVC output, and not in a copy that DVC deletes."""
+    return shared_root() / FOLDER
+
+
+def pending() -> list[Path]:
+    """The journals that wait to be sent, oldest first."""
+    return sorted(folder().glob("*.jsonl"), key=lambda path: path.stat().st_mtime)
+
+
+class Journal:
+    """A file with a record a line, and a folder with copies of the artifacts beside it.
+
+    Args:
+        name: The run's name, from which the file is named.
+        head: The first record, which says to what run the others belong.
+
+    Raises:
+        RunError: The disk is full or may not be written.
+    """
+
+    def __init__(self, name: str, head: Record) -> None:
+        stem = f"{name}-{time.strftime('%Y%m%d-%H%M%S')}-{time.time_ns() % 1_000_000:06d}"
+        self.path = folder() / f"{stem}.jsonl"
+        self.count = 0
+        with explained(f"writing {self.path}"):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+        self.append(head)
+
+    def append(self, record: Record) -> None:
+        """Writes one record; the files that it names are copied, since they may change or go.
+
+        Raises:
+            RunError: The disk is full or may not be written.
+        """
+        with explained(f"writing {self.path}"):
+            if "file" in record:
+                record = {**record, "file": self._keep(Path(record["file"]))}
+            with self.path.open("a", encoding="utf-8") as stream:
+                stream.write(json.dumps(record, ensure_ascii=False) + "\n")
+        self.count += 1
+
+    def _keep(self, source: Path) -> str:
+        kept = files_of(self.path) / f"{self.count:06d}" / source.name
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        if source.is_dir():
+            shutil.copytree(source, kept)
+        else:
+            shutil.copy2(source, kept)
+        return str(kept.relative_to(self.path.parent))
+
+
+def files_of(journal: Path) -> Path:
+    """The folder with a journal's artifacts."""
+    return journal.with_suffix(".files")
+
+
+def read(journal: Path) -> list[Record]:
+    """The records of a journal, their files as absolute paths; a last line cut short by a kill is left out."""
+    records: list[Record] = []
+    for line in journal.read_text(encoding="utf-8").splitlines():
+        try:
+            record = json.loads(line)
+        except ValueError:
+            log.warning("a line of %s is cut short and is left out", journal)
+            continue
+        if "file" in record:
+            record["file"] = str(journal.parent / record["file"])
+        records.append(record)
+    return records
+
+
+def remove(journal: Path) -> None:
+    """Deletes a journal and its artifacts."""
+    journal.unlink(missing_ok=True)
+    shutil.rmtree(files_of(journal), ignore_errors=True)

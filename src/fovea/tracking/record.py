@@ -1,0 +1,65 @@
+"""The file that names a model's run, so that later stages and resumed trainings go on in it."""
+
+from __future__ import annotations
+
+import json
+import logging
+import uuid
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from fovea.core.files import atomic_file
+
+log = logging.getLogger("fovea.tracking")
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """What identifies a run.
+
+    The file is written once and never changed: it lies in the model's folder, whose digest DVC compares.
+
+    Attributes:
+        run_key: The run's own name for itself, the same in every store; a tag in MLflow.
+        run_id: MLflow's id, or None when MLflow was out of reach at the start.
+        name: The run's name.
+        experiment: The experiment.
+        uri: The store, without password, relative to the project's root where it lies in it.
+    """
+
+    run_key: str
+    run_id: str | None
+    name: str
+    experiment: str
+    uri: str
+
+    def write(self, path: Path) -> None:
+        """Writes the record in one step.
+
+        Raises:
+            RunError: The disk is full or may not be written.
+        """
+        with atomic_file(path) as temporary:
+            temporary.write_text(json.dumps(asdict(self), indent=1) + "\n")
+
+
+def new_key() -> str:
+    """A key that no run has."""
+    return uuid.uuid4().hex
+
+
+def read_record(path: Path) -> RunRecord | None:
+    """The record at `path`, or None when there is none that names a run."""
+    try:
+        known: Any = json.loads(path.read_text())
+        run_id = known.get("run_id")
+        key = known.get("run_key") or run_id
+        if not isinstance(key, str) or not key.isalnum():
+            raise ValueError("it has no run_key")
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, AttributeError) as error:
+        log.warning("%s does not name a run (%s); a new one is opened", path, error)
+        return None
+    return RunRecord(key, run_id, *(str(known.get(name) or "") for name in ("name", "experiment", "uri")))

@@ -1,0 +1,225 @@
+"""A stage's part of a run: opened, resumed and ended truthfully, one run for all stages of a model."""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal, cast
+
+from fovea.core.errors import FoveaError
+from fovea.tracking.facts import RunFacts, environment, origin_tags, process_tags
+from fovea.tracking.params import cut
+from fovea.tracking.record import RunRecord, new_key, read_record
+from fovea.tracking.run import NullRun, Run
+from fovea.tracking.uri import portable, resolve
+
+log = logging.getLogger("fovea.tracking")
+
+Status = Literal["FINISHED", "FAILED", "KILLED"]
+
+_STATES: dict[Status, str] = {"FINISHED": "done", "FAILED": "failed", "KILLED": "interrupted"}
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Where the records of a run went.
+
+    Attributes:
+        name: The run's name.
+        run_id: Its id in MLflow, or None when MLflow was never in reach.
+        journal: The file that keeps the records, or None when all are in MLflow.
+    """
+
+    name: str
+    run_id: str | None
+    journal: Path | None
+
+
+@dataclass
+class _Session:
+    uri: str
+    experiment: str
+    on_error: Literal["continue", "stop"]
+    facts: RunFacts
+    pid: int = field(default_factory=os.getpid)
+    held: bool = False
+    live: dict[str, Run] = field(default_factory=dict)
+    seen: dict[str, Run] = field(default_factory=dict)
+
+
+_session: _Session | None = None
+
+
+def configure(settings: Mapping[str, Any], facts: RunFacts | None = None) -> None:
+    """Says, for this process, where runs are kept and where they come from. Imports no MLflow.
+
+    A run that an earlier, interrupted session left open is ended as KILLED.
+
+    Args:
+        settings: The section `tracking` of the config: `experiment`, `uri`, `on_error`.
+        facts: What the caller knows of the runs to come.
+
+    Raises:
+        UserError: The store's URI is none that MLflow can use.
+    """
+    global _session  # noqa: PLW0603
+    uri = resolve(settings.get("uri"))
+    close("KILLED")
+    _session = _Session(
+        uri=uri,
+        experiment=str(settings.get("experiment", "fovea")),
+        on_error=cast(Literal["continue", "stop"], settings.get("on_error", "continue")),
+        facts=facts or RunFacts(),
+    )
+
+
+def hold_open() -> None:
+    """Lets runs stay open at the end of a stage that went well, until `close`."""
+    if _session is not None:
+        _session.held = True
+
+
+def close(status: Status, error: BaseException | None = None) -> list[Summary]:
+    """Ends the runs that `hold_open` kept open.
+
+    Args:
+        status: How they end.
+        error: Why, when they did not end well.
+
+    Returns:
+        Where the records of every run of this session went.
+    """
+    session = _current()
+    if session is None:
+        return []
+    session.held = False
+    while session.live:
+        _, run = session.live.popitem()
+        _quietly_end(run, status, error, {})
+    return [Summary(run.name, run.run_id, run.journal) for run in session.seen.values()]
+
+
+@contextmanager
+def stage(
+    name: str,
+    record: Path,
+    run_name: str | None = None,
+    params: Mapping[str, Any] | None = None,
+    tags: Mapping[str, Any] | None = None,
+) -> Iterator[Run]:
+    """The run of a model, for one stage's block.
+
+    The block that ends well ends the run FINISHED (unless `hold_open` keeps it for the stages to come), an exception
+    ends it FAILED, an interruption KILLED. On ranks other than 0, and without `configure`, nothing is logged.
+
+    Args:
+        name: The stage; the tag `stage.<name>` says how it went.
+        record: The file that names the run. If it exists the run goes on; if not, a new run is opened and the file
+            written before anything is logged. It is never changed afterwards.
+        run_name: The name of a new run.
+        params: Parameters to log beside the composed config.
+        tags: Tags to set.
+
+    Raises:
+        RunError: MLflow is out of reach and `tracking.on_error` is `stop`.
+    """
+    session = _current()
+    if session is None or _rank() != 0:
+        yield NullRun(run_name or "")
+        return
+    known = read_record(record)
+    run = _run(session, known, run_name)
+    state = f"stage.{name}"
+    try:
+        is_new = _begin(session, run, state, known, record)
+        if is_new or params is not None:
+            run.log_params({**session.facts.logged_config, **(params or {})})
+        if tags:
+            run.set_tags(tags)
+        yield run
+        run.flush()
+    except BaseException as error:
+        session.live.pop(run.key, None)
+        status: Status = "KILLED" if _is_interruption(error) else "FAILED"
+        _quietly_end(run, status, error, {state: _STATES[status]})
+        raise
+    run.set_tags({state: "done"})
+    if not session.held:
+        session.live.pop(run.key, None)
+        run.end("FINISHED")
+
+
+def _run(session: _Session, known: RunRecord | None, run_name: str | None) -> Run:
+    """The run that a record names, or a new one; nothing is sent yet."""
+    from fovea.tracking.outlet import Outlet
+
+    _close_at_exit()
+    key = known.run_key if known is not None else new_key()
+    if key not in session.live:
+        name = (known.name if known is not None else "") or run_name or "run"
+        run = Run(name, key, Outlet(session.uri, session.experiment, session.on_error))
+        session.live[key] = session.seen[key] = run
+    return session.live[key]
+
+
+def _begin(session: _Session, run: Run, state: str, known: RunRecord | None, record: Path) -> bool:
+    """Opens a run, or goes on with one; whether it is new."""
+    if run.is_open:
+        run.set_tags({state: "running"})
+        return False
+    now = process_tags() | {state: "running"}
+    run_id = known.run_id if known is not None else None
+    run.open({"run_id": run_id, "new": known is None, "tags": {**origin_tags(session.facts), **now}, "again": now})
+    if known is None:
+        RunRecord(run.key, run.run_id, run.name, session.experiment, portable(session.uri)).write(record)
+        run.log_text(environment(), "config/environment.txt")
+    return known is None
+
+
+def _quietly_end(run: Run, status: Status, error: BaseException | None, tags: dict[str, str]) -> None:
+    """Ends a run without hiding the error that ended it."""
+    if not run.is_open:
+        return
+    try:
+        run.set_tags({**tags, **({"error": _line(error)} if status == "FAILED" and error is not None else {})})
+        run.end(status)
+    except Exception as trouble:
+        log.warning("the end of run %s could not be logged: %s", run.name, trouble)
+
+
+def _line(error: BaseException) -> str:
+    text = " ".join(str(error).split())
+    return cut(text if isinstance(error, FoveaError) else f"{type(error).__name__}: {text}")
+
+
+def _is_interruption(error: BaseException) -> bool:
+    """Whether a signal or the user ended it, also where a library wrapped that in an exception of its own."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if not isinstance(cause, Exception):
+            return True
+        cause = cause.__cause__
+    return False
+
+
+@cache
+def _close_at_exit() -> None:
+    """An interruption between two stages ends the process without a word to the hooks."""
+    atexit.register(close, "KILLED")
+
+
+def _current() -> _Session | None:
+    """The session of this process; one inherited by a fork is its parent's to end."""
+    return _session if _session is not None and _session.pid == os.getpid() else None
+
+
+def _rank() -> int:
+    """The global rank of a process that torchrun or SLURM started."""
+    text = os.environ.get("RANK") or os.environ.get("SLURM_PROCID") or "0"
+    return int(text) if text.isdigit() else 0

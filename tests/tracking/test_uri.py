@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from fovea.core.errors import UserError
+from fovea.tracking import uri
+
+
+def test_config_comes_before_environment_before_default(bare_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert uri.resolve(None) == f"sqlite:///{bare_root}/mlflow.db"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://lab:5000/")
+    assert uri.resolve(None) == "http://lab:5000"
+    assert uri.resolve("https://other:443") == "https://other:443"
+
+
+def test_default_lies_in_the_main_checkout_inside_a_dvc_copy(
+    bare_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path / "main"))
+    assert uri.resolve(None) == f"sqlite:///{tmp_path}/main/mlflow.db"
+
+
+@pytest.mark.parametrize(
+    ("given", "absolute"),
+    [("sqlite:///runs/my.db", "sqlite:///{root}/runs/my.db"), ("sqlite:////srv/my.db", "sqlite:////srv/my.db")],
+)
+def test_sqlite_is_absolute(bare_root: Path, given: str, absolute: str) -> None:
+    assert uri.resolve(given) == absolute.format(root=bare_root)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        "./mlruns",
+        "mlruns",
+        "/srv/mlruns",
+        "file:///srv/mlruns",
+        "file:./mlruns",
+        "sqlite://",
+        "sqlite:///:memory:",
+        "ftp://x",
+    ],
+)
+def test_stores_that_lose_runs_are_refused_in_one_sentence(bare_root: Path, given: str) -> None:
+    with pytest.raises(UserError, match=r"^tracking\.uri='") as refused:
+        uri.resolve(given)
+    assert "sqlite:///mlflow.db" in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_refusal_names_the_environment_variable(bare_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "./mlruns")
+    with pytest.raises(UserError, match=r"^MLFLOW_TRACKING_URI='\./mlruns' is not a store"):
+        uri.resolve(None)
+
+
+def test_passwords_are_never_shown_or_written(bare_root: Path) -> None:
+    assert uri.redacted("https://me:secret@lab:5000/x") == "https://lab:5000/x"
+    assert uri.portable("postgresql://me:secret@db/runs") == "postgresql://db/runs"
+    assert uri.redacted("sqlite:////a@b/mlflow.db") == "sqlite:////a@b/mlflow.db"
+
+
+def test_portable_is_relative_to_the_root(bare_root: Path) -> None:
+    assert uri.portable(uri.resolve(None)) == "sqlite:///mlflow.db"
+    assert uri.resolve(uri.portable(uri.resolve(None))) == uri.resolve(None)
+    assert uri.portable("sqlite:////srv/my.db") == "sqlite:////srv/my.db"
+
+
+def test_artifacts_lie_beside_the_database_or_with_the_server(bare_root: Path) -> None:
+    assert uri.artifact_root("sqlite:////srv/my.db") == Path("/srv/mlartifacts")
+    assert uri.artifact_root("postgresql://db/runs") == bare_root / "mlartifacts"
+    assert uri.artifact_root("http://lab:5000") is None
+    assert uri.artifact_root("databricks") is None
