@@ -61,12 +61,10 @@ def _measure(side: str, preset: str) -> float:
 
 
 def _project_rate(job: object, prepared: object, folder: Path) -> float:
-    import os
-
     from fovea import tracking
     from fovea.training.fit import fit
 
-    os.environ["MLFLOW_TRACKING_URI"] = f"sqlite:///{folder}/mlflow.db"
+    tracking.configure({"experiment": "bench", "uri": f"sqlite:///{folder}/mlflow.db", "on_error": "stop"})
     with tracking.stage("train", record=folder / "run.json", run_name="bench", params={}) as run:
         rates: list[float] = []
         log = run.log_metrics

@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import yaml
+
 HEAVY = ("torch", "torchvision", "pytorch_lightning", "mlflow", "albumentations", "timm", "pandas", "numpy", "hydra")
 PROBE = """
 import sys
@@ -46,7 +48,12 @@ def test_the_default_pipeline_is_the_first_four_stages(workspace: Path) -> None:
 def test_the_catalog_is_described(workspace: Path) -> None:
     command = [sys.executable, "-m", "kedro", "catalog", "describe-datasets", "--pipeline=train"]
     done = subprocess.run(command, cwd=workspace, capture_output=True, text=True, check=True)
-    assert "fovea.kedro_io.DirectoryDataset:\n    - model\n    - prepared" in done.stdout
+    # Kedro lists the data sets of a type in no fixed order.
+    described = yaml.safe_load(done.stdout)["train"]["datasets"]
+    assert {kind: sorted(names) for kind, names in described.items()} == {
+        "fovea.kedro_io.DirectoryDataset": ["model", "prepared"],
+        "fovea.kedro_io.TableDataset": ["history"],
+    }
     (workspace / "conf" / "local" / "overrides.yaml").write_text("seeed: 1\n")
     done = subprocess.run(command, cwd=workspace, capture_output=True, text=True, check=False)
     assert done.returncode == 2

@@ -118,7 +118,7 @@ def test_a_source_of_other_files_than_the_config(raw: Path) -> None:
 
 def test_the_registry_knows_the_kinds_of_sources() -> None:
     assert reader("idx").ingest is ingest  # type: ignore[comparison-overlap]
-    with pytest.raises(UserError, match=r"data.source is 'idxs'; did you mean 'idx'?"):
+    with pytest.raises(UserError, match=r"unknown data.source 'idxs'; did you mean 'idx'?"):
         reader("idxs")
 
 

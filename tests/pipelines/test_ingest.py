@@ -40,7 +40,7 @@ def test_one_line_says_what_happened(root: Path, conf: dict[str, Any], caplog: p
 
 
 def test_a_wrong_section_is_refused_before_anything_is_written(root: Path, conf: dict[str, Any]) -> None:
-    with pytest.raises(UserError, match=r"data.source is 'digit'; did you mean 'digits'"):
+    with pytest.raises(UserError, match=r"unknown data.source 'digit'; did you mean 'digits'"):
         ingest({**conf["data"], "source": "digit"})
     with pytest.raises(UserError, match="clases"):
         ingest({**conf["data"], "clases": []})

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol, cast
 from fovea.core.errors import UserError, nearest
 
 if TYPE_CHECKING:
-    from fovea.config.schema import DataConfig
+    from fovea.config.schema import Config, DataConfig
     from fovea.datasets.samples import Samples
     from fovea.datasets.source import SourceFiles
 
@@ -38,6 +38,19 @@ def reader(source: str) -> Reader:
     Raises:
         UserError: There is no such kind.
     """
-    if source not in _READERS:
-        raise UserError(f"data.source is '{source}'{nearest(source, _READERS)}")
+    _known(source)
     return cast(Reader, import_module(_READERS[source]))
+
+
+def check(config: Config) -> None:
+    """Refuses an unknown kind of source before anything starts.
+
+    Raises:
+        UserError: There is no such kind.
+    """
+    _known(config.data.source)
+
+
+def _known(source: str) -> None:
+    if source not in _READERS:
+        raise UserError(f"unknown data.source '{source}'{nearest(source, _READERS)}")
