@@ -13,7 +13,8 @@ import pytest
 from click.testing import Result
 from kedro.io import DatasetError
 
-from fovea.commands.outcome import Outcome, outcome, stoppable
+from fovea.commands.outcome import Outcome, outcome
+from fovea.commands.stopping import stoppable
 from fovea.core.errors import Interrupted, RunError, UserError
 
 Kedro = Callable[..., Result]

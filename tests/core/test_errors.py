@@ -4,7 +4,7 @@ import signal
 
 import pytest
 
-from fovea.core.errors import FoveaError, Interrupted, RunError, UserError, nearest
+from fovea.core.errors import FoveaError, Interrupted, RunError, UserError, interruption, nearest
 
 
 def test_exit_codes() -> None:
@@ -16,6 +16,17 @@ def test_exit_codes() -> None:
 def test_an_interruption_is_no_failure() -> None:
     assert not issubclass(Interrupted, Exception)
     assert str(Interrupted(signal.SIGTERM)) == "interrupted by SIGTERM"
+
+
+def test_an_interruption_is_found_behind_what_a_library_made_of_it() -> None:
+    stop = Interrupted(signal.SIGTERM)
+    closed, refused = ValueError("the connection is closed"), RuntimeError("the query failed")
+    closed.__context__, refused.__cause__ = stop, closed
+    assert interruption(refused) is stop
+    assert interruption(stop) is stop
+    stop.__context__ = refused
+    assert interruption(ValueError("wrong")) is None
+    assert interruption(None) is None
 
 
 @pytest.mark.parametrize(

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import logging
 import signal
-import threading
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from types import FrameType
 from typing import NamedTuple, NoReturn
 
 import click
@@ -117,36 +115,3 @@ def _where() -> str:
     with suppress(ValueError, OSError):
         path = path.relative_to(Path.cwd().resolve())
     return f" (log: {path})"
-
-
-@contextmanager
-def stoppable() -> Iterator[None]:
-    """SIGTERM and Ctrl-C raise `Interrupted` in the block, and a block that one of them ended raises nothing else.
-
-    A signal that the process was started to ignore stays ignored. Other handlers (Lightning's) may stand on these.
-
-    Raises:
-        Interrupted: One of the signals came.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    received: list[int] = []
-
-    def stop(signum: int, _frame: FrameType | None) -> NoReturn:
-        received.append(signum)
-        raise Interrupted(signum)
-
-    watched = [signum for signum in (signal.SIGTERM, signal.SIGINT) if signal.getsignal(signum) is not signal.SIG_IGN]
-    before = {signum: signal.signal(signum, stop) for signum in watched}
-    try:
-        yield
-    except Interrupted:
-        raise
-    except BaseException as error:
-        if received:  # a library took the interruption for a failure, or turned it into an exit
-            raise Interrupted(received[0]) from error
-        raise
-    finally:
-        for signum, handler in before.items():
-            signal.signal(signum, handler if handler is not None else signal.SIG_DFL)

@@ -16,7 +16,8 @@ from kedro.framework.cli.utils import _config_file_callback, _split_params, spli
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from fovea.commands.outcome import stoppable, told
+from fovea.commands.outcome import told
+from fovea.commands.stopping import stoppable
 from fovea.config import logs
 from fovea.config.groups import groups
 from fovea.config.runtime_params import OVERRIDES_KEY, choice_refused, list_refused

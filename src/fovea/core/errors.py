@@ -44,6 +44,18 @@ class Interrupted(BaseException):
         self.exit_code = 128 + signum
 
 
+def interruption(error: BaseException | None) -> BaseException | None:
+    """What told the process to stop, where a library made an error of its own of it; None for a true failure."""
+    one = error
+    seen: set[int] = set()
+    while one is not None and id(one) not in seen:
+        if isinstance(one, (Interrupted, KeyboardInterrupt)):
+            return one
+        seen.add(id(one))
+        one = one.__cause__ or one.__context__
+    return None
+
+
 def nearest(value: str, known: Iterable[str]) -> str:
     """Words that point from a wrong name to the right one.
 

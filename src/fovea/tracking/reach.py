@@ -5,9 +5,12 @@ from __future__ import annotations
 import logging
 import os
 import sqlite3
+import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+
+from fovea.core.errors import interruption
 
 _SECONDS = 10
 _PATIENCE = 3.0
@@ -50,15 +53,18 @@ def translated() -> Iterator[None]:
     """Turns whatever MLflow, its database or its server raises into one of the two errors of this module."""
     from mlflow.exceptions import MlflowException
 
+    earlier = interruption(sys.exception())  # the end of an interrupted run is logged while that is being handled
     try:
         yield
-    except MlflowException as error:
-        kind = RefusedError if error.error_code in _REFUSALS else OutOfReachError
-        raise kind(_reason(error)) from error
     except (OutOfReachError, RefusedError):
         raise
     except Exception as error:
-        raise OutOfReachError(_reason(error)) from error
+        # A signal in the middle of a query comes out as the error of a connection that was closed.
+        stop = interruption(error)
+        if stop is not None and stop is not earlier:
+            raise stop from None
+        is_refusal = isinstance(error, MlflowException) and error.error_code in _REFUSALS
+        raise (RefusedError if is_refusal else OutOfReachError)(_reason(error)) from error
 
 
 def probe(file: Path) -> None:

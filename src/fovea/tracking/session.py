@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal, cast
 
-from fovea.core.errors import FoveaError
+from fovea.core.errors import FoveaError, interruption
 from fovea.tracking.facts import RunFacts, environment, origin_tags, process_tags
 from fovea.tracking.params import cut
 from fovea.tracking.record import RunRecord, new_key, read_record
@@ -200,12 +200,7 @@ def _line(error: BaseException) -> str:
 
 def _is_interruption(error: BaseException) -> bool:
     """Whether a signal or the user ended it, also where a library wrapped that in an exception of its own."""
-    cause: BaseException | None = error
-    while cause is not None:
-        if not isinstance(cause, Exception):
-            return True
-        cause = cause.__cause__
-    return False
+    return not isinstance(error, Exception) or interruption(error) is not None
 
 
 @cache
