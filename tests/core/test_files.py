@@ -3,6 +3,7 @@ from __future__ import annotations
 import errno
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -199,3 +200,26 @@ def test_require_space_speaks_before_the_disk_is_full(tmp_path: Path, monkeypatc
     with pytest.raises(RunError, match=r"the shards need 1\.0 MB in .*/not/there' but the disk has 1\.0 MB left"):
         require_space(folder, 1_000_000, "the shards")
     assert not folder.exists()
+
+
+@pytest.mark.parametrize("write", [atomic_file, atomic_directory])
+def test_what_a_killed_process_left_goes_with_the_next_writing(write: Any, tmp_path: Path) -> None:
+    path = tmp_path / "out[1]"
+
+    def die() -> None:
+        with write(path) as temporary:
+            (temporary / "half" if temporary.is_dir() else temporary).write_text("half")
+            os._exit(0)
+
+    child = os.fork()
+    if child == 0:
+        die()
+    os.waitpid(child, 0)
+    (left,) = names(tmp_path)
+    assert left.startswith(".out[1].")
+    foreign, alive = (left.replace(*change) for change in ((files._HOST, "elsewhere"), (f"-{child}-", "-1-")))
+    for name in (foreign, alive, left.replace("out", "other")):
+        (tmp_path / name).mkdir()
+    with write(path) as temporary:
+        (temporary / "whole" if temporary.is_dir() else temporary).write_text("whole")
+    assert names(tmp_path) == sorted([foreign, alive, left.replace("out", "other"), "out[1]"])

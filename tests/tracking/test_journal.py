@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
@@ -245,6 +246,22 @@ def test_sync_leaves_the_journal_of_a_living_process_alone(
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
         assert f"is still being written by process {os.getpid()}" in done.stdout
     assert len(journals()) == 1
+
+
+def test_sync_takes_away_the_error_of_a_stage_that_went_well_since(
+    configure: Configure, record: Path, runs: Runs, nowhere: str
+) -> None:
+    configure()
+    with contextlib.suppress(ValueError), tracking.stage("train", record, "one"):
+        raise ValueError
+    assert runs()[0].data.tags["error"] == "ValueError: "
+    configure(uri=nowhere)
+    with tracking.stage("evaluate", record):
+        pass
+    assert replay.sync(uri.resolve(None)) == (1, [])
+    (one,) = runs()
+    assert one.info.status == "FINISHED"
+    assert "error" not in one.data.tags
 
 
 def test_sync_does_not_end_a_run_that_went_on_since(

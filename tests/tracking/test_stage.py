@@ -174,6 +174,19 @@ def test_close_tells_how_the_pipeline_ended(configure: Configure, record: Path, 
     assert one.data.tags.get("error") == ("OSError: no space" if status == "FAILED" else None)
 
 
+def test_of_an_error_that_kedro_wrapped_the_cause_is_told(configure: Configure, record: Path, runs: Runs) -> None:
+    def save() -> None:
+        try:
+            raise RunError("the disk is full")
+        except RunError as error:
+            raise OSError("Failed while saving data") from error
+
+    configure()
+    with pytest.raises(OSError, match="Failed"), tracking.stage("train", record, "one"):
+        save()
+    assert runs()[0].data.tags["error"] == "the disk is full"
+
+
 def test_a_failed_stage_is_not_ended_again(configure: Configure, record: Path, runs: Runs) -> None:
     configure()
     tracking.hold_open()

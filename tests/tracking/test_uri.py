@@ -3,6 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from sqlalchemy import make_url
 
 from fovea.core.errors import UserError
 from fovea.tracking import uri
@@ -66,6 +67,17 @@ def test_portable_is_relative_to_the_root(bare_root: Path) -> None:
     assert uri.portable(uri.resolve(None)) == "sqlite:///mlflow.db"
     assert uri.resolve(uri.portable(uri.resolve(None))) == uri.resolve(None)
     assert uri.portable("sqlite:////srv/my.db") == "sqlite:////srv/my.db"
+
+
+def test_signs_of_a_path_that_mean_something_in_a_uri_are_quoted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = tmp_path / "50%20 of it? #1"
+    monkeypatch.setenv("DVC_ROOT", str(root))
+    own = uri.resolve(None)
+    assert make_url(own).database == str(root / "mlflow.db")
+    assert uri.sqlite_file(own) == root / "mlflow.db"
+    assert uri.resolve("sqlite:///mlflow.db") == uri.resolve(uri.portable(own)) == own
 
 
 def test_artifacts_lie_beside_the_database_or_with_the_server(bare_root: Path) -> None:

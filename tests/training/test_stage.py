@@ -63,6 +63,14 @@ def test_a_finished_training_is_taken_up_where_a_later_stage_failed(
     assert again.facts == first.facts
 
 
+def test_a_damaged_result_is_made_anew(make_job: MakeJob, squares: Any) -> None:
+    job = make_job(trainer={"max_epochs": 1})
+    first = stage.train(job, squares)
+    let_go(remove=False)
+    (first.path / "model.json").write_text("{")
+    assert stage.train(job, squares).facts == first.facts
+
+
 def test_after_all_went_well_the_same_command_trains_anew(make_job: MakeJob, squares: Any) -> None:
     work = WorkFolder(stage.train(make_job(trainer={"max_epochs": 1}), squares).path.parent)
     assert work.is_finished

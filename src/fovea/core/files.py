@@ -5,13 +5,16 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import socket
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from glob import escape
 from pathlib import Path
 
 from fovea.core.errors import RunError
 
+_HOST = socket.gethostname()
 _WORDS = {
     errno.ENOSPC: "the disk is full; free some space and run the same command again",
     errno.EDQUOT: "the disk quota is used up; free some space and run the same command again",
@@ -42,7 +45,26 @@ def explained(doing: str) -> Iterator[None]:
 
 
 def _aside(path: Path) -> Path:
-    return path.with_name(f".{path.name}.{os.getpid()}-{uuid.uuid4().hex[:8]}.tmp")
+    return path.with_name(f".{path.name}.{_HOST}-{os.getpid()}-{uuid.uuid4().hex[:8]}.tmp")
+
+
+def _clear(path: Path) -> None:
+    """Removes what killed processes of this machine left beside `path`."""
+    for left in path.parent.glob(f".{escape(path.name)}.{escape(_HOST)}-*-*.tmp"):
+        pid = left.name.split("-")[-2]
+        if pid.isdigit() and not _is_alive(int(pid)):
+            with suppress(OSError):
+                _remove(left)
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        pass
+    return True
 
 
 @contextmanager
@@ -55,6 +77,7 @@ def atomic_file(path: Path) -> Iterator[Path]:
     temporary = _aside(path)
     with explained(f"writing {path}"):
         path.parent.mkdir(parents=True, exist_ok=True)
+        _clear(path)
         try:
             yield temporary
             with temporary.open("rb") as stream:
@@ -76,6 +99,7 @@ def atomic_directory(path: Path) -> Iterator[Path]:
     temporary = _aside(path)
     with explained(f"writing {path}"):
         path.parent.mkdir(parents=True, exist_ok=True)
+        _clear(path)
         try:
             temporary.mkdir()
             yield temporary

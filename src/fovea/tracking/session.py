@@ -194,8 +194,12 @@ def _quietly_end(run: Run, status: Status, error: BaseException | None, tags: di
 
 
 def _line(error: BaseException) -> str:
-    text = " ".join(str(error).split())
-    return cut(text if isinstance(error, FoveaError) else f"{type(error).__name__}: {text}")
+    """An error as one line; of one of ours that Kedro wrapped, our own words."""
+    ours: BaseException | None = error
+    while ours is not None and not isinstance(ours, FoveaError):
+        ours = ours.__cause__
+    text = " ".join(str(ours or error).split())
+    return cut(text if ours is not None else f"{type(error).__name__}: {text}")
 
 
 def _is_interruption(error: BaseException) -> bool:

@@ -70,7 +70,7 @@ def _create(file: Path) -> None:
         # MLflow's own "Default" experiment comes with the first opening, with the artifact folder named here.
         from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
-        SqlAlchemyStore(f"sqlite:///{file}", (file.parent / uris.ARTIFACTS).as_uri())  # type: ignore[no-untyped-call]
+        SqlAlchemyStore(uris.of_file(file), (file.parent / uris.ARTIFACTS).as_uri())  # type: ignore[no-untyped-call]
         logging.getLogger("fovea.tracking").info("made the MLflow database %s", file)
 
 

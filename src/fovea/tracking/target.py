@@ -88,8 +88,7 @@ class Target:
         if not self.replay:
             self._client.update_run(self._id, status="RUNNING")
             self._set_tags({"tags": record["again"]})
-            if "error" in found.data.tags:
-                self._client.delete_tag(self._id, "error")
+            self._forget_error(found)
 
     def _find(self, key: str, run_id: str | None) -> MlflowRun | None:
         from mlflow.exceptions import MlflowException
@@ -187,13 +186,21 @@ class Target:
 
     def _end(self, record: Record) -> None:
         """`status`, `time` in ms."""
-        if self.replay and self._is_overtaken(record["time"]):
-            return
+        if self.replay:
+            run = self._client.get_run(self._id)
+            if self._is_overtaken(run, record["time"]):
+                return
+            if record["status"] == "FINISHED":
+                self._forget_error(run)
         self._client.set_terminated(self._id, record["status"], record["time"])
 
-    def _is_overtaken(self, moment: int) -> bool:
+    def _forget_error(self, run: MlflowRun) -> None:
+        """What went wrong before a stage that went well."""
+        if "error" in run.data.tags:
+            self._client.delete_tag(self._id, "error")
+
+    def _is_overtaken(self, run: MlflowRun, moment: int) -> bool:
         """Whether a later stage ended this run since, or works on it now."""
-        run = self._client.get_run(self._id)
         if run.info.status != "RUNNING":
             return run.info.end_time is not None and run.info.end_time > moment
         process = run.data.tags.get("process", "")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from fovea.core.errors import UserError
 from fovea.core.places import shared_root
@@ -28,7 +28,7 @@ def resolve(configured: str | None) -> str:
     """
     named = configured or os.environ.get("MLFLOW_TRACKING_URI")
     if not named:
-        return f"{_SQLITE}{shared_root() / DATABASE}"
+        return of_file(shared_root() / DATABASE)
     scheme = named.partition("://")[0].partition("+")[0].lower() if "://" in named else named
     key = "tracking.uri" if configured else "MLFLOW_TRACKING_URI"
     way_out = "set a server (http://host:5000), a database (sqlite:///mlflow.db), or nothing for the project's own"
@@ -36,7 +36,7 @@ def resolve(configured: str | None) -> str:
         file = named.removeprefix(_SQLITE) if named.startswith(_SQLITE) else ""
         if file in ("", ":memory:"):
             raise UserError(f"{key}='{named}' is a database in memory, which ends with the process; {way_out}")
-        return named if file.startswith("file:") else f"{_SQLITE}{shared_root() / file}"
+        return named if file.startswith(("file:", "/")) else f"{of_file(shared_root())}/{file}"
     if scheme in _SERVERS or scheme in _DATABASES:
         return named.rstrip("/")
     raise UserError(
@@ -47,7 +47,12 @@ def resolve(configured: str | None) -> str:
 def sqlite_file(uri: str) -> Path | None:
     """The file of an SQLite store, or None for every other store."""
     file = uri.removeprefix(_SQLITE).partition("?")[0]
-    return Path(file) if uri.startswith(_SQLITE) and not file.startswith("file:") else None
+    return Path(unquote(file)) if uri.startswith(_SQLITE) and not file.startswith("file:") else None
+
+
+def of_file(file: Path) -> str:
+    """The URI of an SQLite file. SQLAlchemy unquotes it, so that a percent sign in the path must be quoted."""
+    return f"{_SQLITE}{str(file).replace('%', '%25').replace('?', '%3F')}"
 
 
 def redacted(uri: str) -> str:
@@ -61,7 +66,7 @@ def portable(uri: str) -> str:
     """The URI as a record keeps it: no password, and a database of this project relative to its root."""
     file, root = sqlite_file(uri), shared_root()
     if file is not None and file.is_relative_to(root):
-        return f"{_SQLITE}{file.relative_to(root)}"
+        return of_file(file.relative_to(root))
     return redacted(uri)
 
 

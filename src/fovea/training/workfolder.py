@@ -9,11 +9,12 @@ from pathlib import Path
 
 import yaml
 
+from fovea.core.errors import RunError
 from fovea.core.files import atomic_file
 from fovea.core.locks import exclusive
 from fovea.core.places import WORK, project_root
 from fovea.training.job import TrainJob
-from fovea.training.result import FACTS, RECORD
+from fovea.training.result import RECORD, TrainedModel
 
 _taken: dict[Path, ExitStack] = {}
 
@@ -46,7 +47,11 @@ class WorkFolder:
     @property
     def is_finished(self) -> bool:
         """Whether training ended and only later stages are missing."""
-        return (self.result / FACTS).is_file()
+        try:
+            TrainedModel.open(self.result)
+        except RunError:
+            return False
+        return True
 
     def take(self) -> None:
         """Keeps other processes from training this configuration until `let_go`, or until this process ends.
