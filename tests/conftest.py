@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
 
 # Several tests run at once; many threads in each would only wait for one another. torch reads it when imported.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# A suite started in the background inherits "ignore Ctrl-C", and so would every command that a test interrupts.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 PROJECT = Path(__file__).resolve().parents[1]
 
