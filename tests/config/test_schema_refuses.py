@@ -73,6 +73,7 @@ def test_names(raw: dict[str, Any], key: str, value: Any, sentence: str) -> None
         ("trainer.max_epochs", True, "true", "a whole number"),
         ("trainer.max_epochs", None, "null", "a whole number"),
         ("trainer.max_epochs", 0, "0", "at least 1"),
+        ("seed", 10**18, "1000000000000000000", "less than 1e+18"),
         ("trainer.deterministic", "yes", "'yes'", "true or false"),
         ("trainer.devices", 2, "2", "1, as training on several devices is not available yet"),
         ("trainer.precision", 64, "'64'", "'32', 'bf16' or '16'"),

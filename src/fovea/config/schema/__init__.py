@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fovea.config.schema.base import Section, Whole
+from fovea.config.schema.base import Section, Seed
 from fovea.config.schema.data import AugmentConfig, DataConfig, FileConfig, LoaderConfig, PrepareConfig
 from fovea.config.schema.delivery import ExportConfig, PredictConfig
 from fovea.config.schema.optim import (
@@ -68,7 +68,7 @@ class Config(Section):
         seed: Of weights, shuffling, augmentation and dropout; the split has its own in `prepare`.
     """
 
-    seed: Whole
+    seed: Seed
     data: DataConfig
     prepare: PrepareConfig
     loader: LoaderConfig

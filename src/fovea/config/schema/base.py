@@ -13,6 +13,8 @@ Count = Annotated[int, Field(ge=1)]
 """A whole number, at least 1."""
 Whole = Annotated[int, Field(ge=0)]
 """A whole number, at least 0."""
+Seed = Annotated[int, Field(ge=0, lt=10**18)]
+"""A whole number that NumPy and torch take as a seed."""
 Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
 Share = Annotated[float, Field(gt=0, lt=1)]

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from fovea.config.schema.base import Count, Name, Section, Share, Text, Whole
+from fovea.config.schema.base import Count, Name, Section, Seed, Share, Text, Whole
 
 
 class FileConfig(Section):
@@ -82,7 +82,7 @@ class PrepareConfig(Section):
         shard_mb: Size at which a new shard file begins, in MB.
     """
 
-    seed: Whole
+    seed: Seed
     test_fraction: Share
     val_fraction: Share
     shard_mb: Count
