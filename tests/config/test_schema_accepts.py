@@ -12,6 +12,7 @@ from fovea.config.schema import (
     AdamConfig,
     Config,
     DataConfig,
+    MixConfig,
     OneCycleConfig,
     OptimizerConfig,
     ScheduleConfig,
@@ -20,6 +21,7 @@ from fovea.config.schema import (
     TrainerConfig,
     parse,
 )
+from fovea.core.errors import UserError
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
 MEMBERS = [f"{group}={member}" for group, members in groups(CONF).items() for member in members]
@@ -31,7 +33,8 @@ def test_every_member_of_every_group_is_valid(conf: Path, choice: str) -> None:
     config = parse(Config, composition.config, "")
     group, _, member = choice.partition("=")
     assert composition.choices[group] == member
-    assert config.data.num_classes == len(config.data.classes)
+    if config.data.classes is not None:
+        assert config.data.num_classes == len(config.data.classes)
 
 
 def test_the_default_is_what_the_files_say(conf: Path) -> None:
@@ -73,3 +76,20 @@ def test_a_section_is_never_changed() -> None:
     step = StepConfig(name="step", warmup_epochs=0.0, every_epochs=1, gamma=0.7)
     with pytest.raises(ValidationError, match="frozen"):
         step.gamma = 0.5  # type: ignore[misc]
+
+
+def test_classes_may_be_left_to_the_source(conf: Path) -> None:
+    raw = {**compose(conf).config["data"], "classes": None}
+    data = parse(DataConfig, raw, "data")
+    assert data.classes is None
+    with pytest.raises(UserError, match=r"data\.classes of 'digits' follow from the pictures"):
+        _ = data.num_classes
+
+
+@pytest.mark.parametrize(
+    ("mixup", "cutmix", "prob", "is_on"),
+    [(0.0, 0.0, 1.0, False), (0.2, 0.0, 1.0, True), (0.0, 1.0, 0.5, True), (0.2, 1.0, 0.0, False)],
+)
+def test_mixing_is_on_where_something_can_be_mixed(mixup: float, cutmix: float, prob: float, is_on: bool) -> None:
+    mix = {"mixup_alpha": mixup, "cutmix_alpha": cutmix, "prob": prob, "switch_prob": 0.5}
+    assert parse(MixConfig, mix, "augment.mix").is_on is is_on

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fovea.config.schema.base import Section, Seed
-from fovea.config.schema.data import AugmentConfig, DataConfig, FileConfig, LoaderConfig, PrepareConfig
+from fovea.config.schema.data import AugmentConfig, DataConfig, FileConfig, LoaderConfig, MixConfig, PrepareConfig
 from fovea.config.schema.delivery import ExportConfig, PredictConfig
 from fovea.config.schema.optim import (
     AdadeltaConfig,
@@ -47,6 +47,7 @@ __all__ = [
     "FileConfig",
     "FinetuneConfig",
     "LoaderConfig",
+    "MixConfig",
     "ModelConfig",
     "OneCycleConfig",
     "OptimizerConfig",

@@ -36,7 +36,9 @@ _KINDS = {
 }
 _PATTERNS = {
     "^[A-Za-z0-9]": "a name of letters, digits, '.', '_' and '-'",
-    "^[0-9a-f]": "32 hexadecimal digits",
+    "^[0-9a-f]{32}": "32 hexadecimal digits",
+    "^[0-9a-f]{64}": "64 hexadecimal digits",
+    "^n[0-9]": "a WordNet id, as in n01440764",
     "^(https?|file)": "an address that begins with http://, https:// or file://",
 }
 
