@@ -113,3 +113,15 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     httpd.shutdown()
     thread.join()
     httpd.server_close()
+
+
+@pytest.fixture
+def jpeg() -> Callable[[int], bytes]:
+    """Makes a small JPEG file, another one for each number."""
+    import cv2
+
+    def make(number: int) -> bytes:
+        pixels = np.random.default_rng(number).integers(0, 256, (8, 10, 3), np.uint8)
+        return bytes(cv2.imencode(".jpg", pixels)[1])
+
+    return make

@@ -62,9 +62,14 @@ def read(source: SourceFiles, data: DataConfig) -> Iterator[Samples]:
     yield Samples(
         ids=[f"digit-{number:04d}" for number in range(_COUNT)],
         members=[f"{path.name}[{number}]" for number in range(_COUNT)],
-        labels=checked_labels(table[:, -1], data.classes, f"'{path}'"),
+        labels=checked_labels(table[:, -1], class_names(source, data), f"'{path}'"),
         images=np.ascontiguousarray(table[:, :-1]).reshape(_COUNT, _SIDE, _SIDE, 1),
     )
+
+
+def class_names(source: SourceFiles, data: DataConfig) -> list[str]:
+    """The digits, or what the config calls them."""
+    return [str(digit) for digit in range(10)] if data.classes is None else list(data.classes)
 
 
 def _package() -> Mirror:

@@ -16,6 +16,7 @@ from fovea.datasets.parts import Part, Patience, UnavailableError
 from fovea.datasets.wanted import Facts, Wanted, measure, recall, remember
 
 _LOG = logging.getLogger(__name__)
+_LONG = 1_000_000_000
 _BY_HAND = "placed by hand"
 
 
@@ -36,6 +37,19 @@ class Fetched:
     fresh: bool
 
 
+class MissingError(RunError):
+    """A file is in no place that was looked in.
+
+    Attributes:
+        name: The file's.
+        reasons: What each place answered.
+    """
+
+    def __init__(self, wanted: Wanted, folder: Path, reasons: Sequence[str]) -> None:
+        super().__init__(_sentence(wanted, folder, reasons))
+        self.name, self.reasons = wanted.name, tuple(reasons)
+
+
 def fetch(
     wanted: Wanted, folder: Path, mirrors: Callable[[], Sequence[Mirror]], *, patience: Patience | None = None
 ) -> Fetched:
@@ -52,7 +66,8 @@ def fetch(
 
     Raises:
         UserError: A mirror is no folder or address.
-        RunError: No mirror gave the file, or the disk is full or not writable.
+        MissingError: No mirror gave the file.
+        RunError: The disk is full or not writable.
     """
     path = folder / wanted.name
     with explained(f"fetching {wanted.name} into {folder}"):
@@ -60,6 +75,36 @@ def fetch(
             return found
         with waiting(folder / f".{wanted.name}.lock", f"fetching {wanted.name}"):
             return _in_place(path, wanted) or _from_any(mirrors(), path, wanted, patience or Patience())
+
+
+def in_place(wanted: Wanted, folder: Path, notes: Path) -> Fetched | None:
+    """The wanted file of a user's own folder, which is never written to; None when it is not there.
+
+    Args:
+        wanted: The file and what its publisher says of it.
+        folder: Where it lies.
+        notes: The folder that keeps what was measured.
+
+    Raises:
+        RunError: It is another file than announced, or cannot be read.
+    """
+    path = folder / wanted.name
+    with explained(f"reading {path}"):
+        if not path.is_file():
+            return None
+        known = recall(path, notes)
+        if known is None or known[1] != str(folder):
+            if path.stat().st_size > _LONG:
+                _LOG.info("checking '%s' (%.1f GB), once", path, path.stat().st_size / 1e9)
+            known = _measured(path), str(folder)
+            remember(path, *known, notes)
+        facts = known[0]
+        if fault := wanted.fault(path, facts):
+            raise RunError(
+                f"'{path}' is {fault}; get it again, or set md5, sha256 and bytes in data.files to null if it is meant "
+                "to be another file"
+            )
+    return Fetched(path, facts, str(folder), fresh=False)
 
 
 def _from_any(mirrors: Sequence[Mirror], path: Path, wanted: Wanted, patience: Patience) -> Fetched:
@@ -74,7 +119,7 @@ def _from_any(mirrors: Sequence[Mirror], path: Path, wanted: Wanted, patience: P
         except UnavailableError as reason:
             _LOG.warning("%s: not from %s: %s", wanted.name, mirror.shown, reason)
             reasons.append(f"{mirror.shown}: {reason}")
-    raise RunError(_sentence(wanted, path.parent, reasons))
+    raise MissingError(wanted, path.parent, reasons)
 
 
 def _in_place(path: Path, wanted: Wanted) -> Fetched | None:

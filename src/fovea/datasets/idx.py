@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import struct
 import zlib
 from collections.abc import Iterator
@@ -24,7 +25,7 @@ _DEFLATE = 1032  # what one byte of a deflate stream can grow to at most (RFC 19
 _MOST = 4 << 30
 
 
-def read_idx(path: Path, ndim: int) -> NDArray[np.uint8]:
+def read_idx(path: Path, ndim: int, content: bytes | None = None) -> NDArray[np.uint8]:
     """The array in an IDX file of unsigned bytes, gzipped or plain.
 
     At most one byte more than the header announces is ever unpacked, so that a small file cannot fill the memory.
@@ -32,6 +33,7 @@ def read_idx(path: Path, ndim: int) -> NDArray[np.uint8]:
     Args:
         path: The file.
         ndim: How many dimensions it must have: 3 for images, 1 for labels.
+        content: The file's bytes where it lies in an archive; `path` is then its name in messages.
 
     Returns:
         A read-only array over the unpacked bytes, without a copy.
@@ -39,10 +41,10 @@ def read_idx(path: Path, ndim: int) -> NDArray[np.uint8]:
     Raises:
         RunError: The file is not whole, not IDX, of another type or shape than its header says, or cannot be read.
     """
-    with _opened(path) as stream:
+    with _opened(path, content) as stream:
         shape = _shape(path, stream, ndim)
         count = prod(shape)
-        _check_size(path, count)
+        _check_size(path, count, content)
         values = stream.read(count + 1)
     if len(values) != count:
         found = f"ends after {len(values):,} of the" if len(values) < count else "has more than the"
@@ -55,9 +57,9 @@ def _broken(path: Path, how: str) -> RunError:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[IO[bytes]]:
+def _opened(path: Path, content: bytes | None) -> Iterator[IO[bytes]]:
     try:
-        with path.open("rb") as plain:
+        with path.open("rb") if content is None else io.BytesIO(content) as plain:
             zipped = plain.read(2) == _GZIP
             plain.seek(0)
             if zipped:
@@ -86,10 +88,10 @@ def _shape(path: Path, stream: IO[bytes], ndim: int) -> tuple[int, ...]:
     return struct.unpack(f">{ndim}I", sizes)
 
 
-def _check_size(path: Path, count: int) -> None:
+def _check_size(path: Path, count: int, content: bytes | None) -> None:
     """Refuses, before anything is unpacked, what the file cannot hold."""
-    size = path.stat().st_size
-    with path.open("rb") as stream:
+    size = path.stat().st_size if content is None else len(content)
+    with path.open("rb") if content is None else io.BytesIO(content) as stream:
         room = size * _DEFLATE if stream.read(2) == _GZIP else size
     if count > min(room, _MOST):
         raise _broken(path, f"announces {count:,} values, more than a file of {size:,} bytes can hold")

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+from numpy.typing import NDArray
+
 from fovea.core.errors import RunError, UserError, nearest
-from fovea.datasets.fetch import fetch
 from fovea.datasets.idx import read_idx
-from fovea.datasets.mirrors import mirrors
+from fovea.datasets.locate import locate
 from fovea.datasets.samples import SPLITS, Samples, SplitName, checked_labels
-from fovea.datasets.source import SourceFiles, collect, raw_folder
-from fovea.datasets.wanted import Wanted
+from fovea.datasets.source import SourceFiles
 
 if TYPE_CHECKING:
     from fovea.config.schema import DataConfig
@@ -27,16 +28,8 @@ def ingest(data: DataConfig) -> SourceFiles:
         UserError: The config's files are not pairs of images and labels, or a mirror is no address.
         RunError: A file cannot be had.
     """
-    _splits(data)
-    folder = raw_folder(data.name)
-    files = [
-        (
-            role,
-            fetch(Wanted(file.name, bytes=file.bytes, md5=file.md5), folder, partial(mirrors, data.name, data.mirrors)),
-        )
-        for role, file in data.files.items()
-    ]
-    return collect(data.name, folder, files)
+    splits(data)
+    return locate(data)
 
 
 def read(source: SourceFiles, data: DataConfig) -> Iterator[Samples]:
@@ -46,11 +39,31 @@ def read(source: SourceFiles, data: DataConfig) -> Iterator[Samples]:
         UserError: The config names other files than the source has, or another size or number of channels.
         RunError: A file is damaged, images and labels differ in number, or a label is out of range.
     """
-    for split in _splits(data):
+    for split in splits(data):
         yield _pair(source, data, split)
 
 
-def _splits(data: DataConfig) -> list[SplitName]:
+def class_names(source: SourceFiles, data: DataConfig) -> list[str]:
+    """What the config calls the classes; IDX files have numbers only.
+
+    Raises:
+        UserError: The config does not name them.
+    """
+    return _names(data)
+
+
+def _names(data: DataConfig) -> list[str]:
+    if data.classes is None:
+        raise UserError("data.classes is null but IDX files do not name their classes; list the names in data.classes")
+    return list(data.classes)
+
+
+def splits(data: DataConfig) -> list[SplitName]:
+    """The official splits that the config's files make up.
+
+    Raises:
+        UserError: The files are not pairs of images and labels, or the config is not of grey pictures.
+    """
     for role in data.files:
         if role not in _ROLES:
             raise UserError(f"data.files has '{role}'{nearest(role, _ROLES)}")
@@ -74,8 +87,31 @@ def _pair(source: SourceFiles, data: DataConfig, split: SplitName) -> Samples:
         raise UserError(
             f"the source has no file for {missing}; run `kedro run --pipeline ingest` with this config"
         ) from None
-    images = read_idx(image_file, 3)
-    labels = read_idx(label_file, 1)
+    return paired(image_file, label_file, read_idx(image_file, 3), read_idx(label_file, 1), data, split)
+
+
+def paired(
+    image_file: Path,
+    label_file: Path,
+    images: NDArray[np.uint8],
+    labels: NDArray[np.uint8],
+    data: DataConfig,
+    split: SplitName,
+) -> Samples:
+    """The pictures of a pair of files.
+
+    Args:
+        image_file: Name of the images, for messages and members.
+        label_file: Name of the labels.
+        images: uint8 of shape [N, H, W].
+        labels: uint8 of shape [N].
+        data: The data set.
+        split: The official split.
+
+    Raises:
+        UserError: The images are of another size than the config says.
+        RunError: Images and labels differ in number, or a label is out of range.
+    """
     if images.shape[1:] != (data.image_size, data.image_size):
         found = f"{images.shape[1]} x {images.shape[2]}"
         raise UserError(
@@ -88,7 +124,7 @@ def _pair(source: SourceFiles, data: DataConfig, split: SplitName) -> Samples:
     return Samples(
         ids=[f"{split}-{number:06d}" for number in numbers],
         members=[f"{image_file.name}[{number}]" for number in numbers],
-        labels=checked_labels(labels, data.classes, f"'{label_file}'"),
+        labels=checked_labels(labels, _names(data), f"'{label_file}'"),
         images=images[..., None],
         split=split,
     )

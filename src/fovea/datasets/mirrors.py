@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
@@ -86,6 +87,7 @@ def _folder(base: str) -> Path | None:
 
 
 def _copy(source: Path, part: Part, wanted: Wanted) -> None:
+    """A copy, or a hard link where nobody can change the mirror's file through it."""
     try:
         stream = source.open("rb")
     except FileNotFoundError:
@@ -96,6 +98,11 @@ def _copy(source: Path, part: Part, wanted: Wanted) -> None:
         size = source.stat().st_size
         if wanted.bytes is not None and size > wanted.bytes:
             raise UnavailableError(f"offers {size:,} bytes instead of {wanted.bytes:,}")
+        part.drop()
+        if not os.access(source, os.W_OK):
+            with suppress(OSError):
+                part.path.hardlink_to(source.resolve())
+                return
         require_space(part.path.parent, size, f"the bytes of {wanted.name}")
         part.begin(source.as_uri() if source.is_absolute() else str(source), None, size)
         with part.path.open("ab") as target:

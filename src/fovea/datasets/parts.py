@@ -44,6 +44,7 @@ class Part:
             validator: The server's strong ETag or date of the file, for `If-Range`.
             total: Bytes of the whole file, where the server tells.
         """
+        self.path.unlink(missing_ok=True)  # it may be a hard link to a mirror's file
         self.path.write_bytes(b"")
         self._note.write_text(json.dumps({"url": url, "validator": validator, "total": total}))
 

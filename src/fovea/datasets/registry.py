@@ -14,8 +14,12 @@ if TYPE_CHECKING:
     from fovea.datasets.source import SourceFiles
 
 _READERS = {
+    "cats_vs_dogs": "fovea.datasets.cats_vs_dogs",
     "digits": "fovea.datasets.digits",
+    "emnist": "fovea.datasets.emnist",
     "idx": "fovea.datasets.idx_pairs",
+    "image_folder": "fovea.datasets.image_folder",
+    "imagenet": "fovea.datasets.imagenet",
 }
 
 
@@ -27,6 +31,9 @@ class Reader(Protocol):
 
     def read(self, source: SourceFiles, data: DataConfig) -> Iterator[Samples]:
         """The pictures of the source, in a fixed order, as many at a time as are comfortable to hold."""
+
+    def class_names(self, source: SourceFiles, data: DataConfig) -> list[str]:
+        """The names of the classes as the source has them, in the order of the labels."""
 
 
 def reader(source: str) -> Reader:
@@ -40,6 +47,22 @@ def reader(source: str) -> Reader:
     """
     _known(source)
     return cast(Reader, import_module(_READERS[source]))
+
+
+def class_names(source: SourceFiles, data: DataConfig) -> list[str]:
+    """The names of the classes in the order of their labels: those of the config, else those of the source.
+
+    Args:
+        source: The publisher's files.
+        data: The data set.
+
+    Raises:
+        UserError: Neither names them, or there is no such kind of source.
+        RunError: The file that names them is damaged.
+    """
+    if data.classes is not None:
+        return list(data.classes)
+    return reader(data.source).class_names(source, data)
 
 
 def check(config: Config) -> None:

@@ -10,10 +10,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fovea.core.errors import RunError
+from fovea.datasets.members import Members
+
+PROBLEMS = (
+    "unsafe_name",  # leads out of the archive or the folder
+    "not_a_file",  # a link, a device, a link that leads out of the folder
+    "duplicate_member",  # a second one of the same name
+    "overlapping",  # shares bytes with another member
+    "unsupported_compression",
+    "encrypted",
+    "damaged",  # the archive's own facts about it cannot be true
+    "no_label",  # nothing tells its class
+    "missing",  # a table names it, the folder does not have it
+    "unreadable",
+)
+"""What archives and folders find wrong with a picture before it is looked at."""
 
 SplitName = Literal["train", "val", "test"]
 SPLITS: tuple[SplitName, ...] = ("train", "val", "test")
-Encoding = Literal["raw", "png", "jpeg"]
+Encoding = Literal["raw", "encoded"]
 
 
 @dataclass(frozen=True)
@@ -24,17 +39,23 @@ class Samples:
         ids: What names each picture in the data set, stable from one preparation to the next.
         members: Where each lies in the source, as in ``train-images-idx3-ubyte.gz[7]``.
         labels: Indices into the config's classes, int64 of shape [N].
-        images: uint8 of shape [N, H, W, C] for the encoding ``raw``, else N files as they are.
+        images: uint8 of shape [N, H, W, C] for the encoding ``raw``, else where N picture files lie.
         split: The publisher's split, or None where there is none.
         encoding: Of the images.
+        problems: For each picture what the archive or the folder itself is reason enough to leave it aside, one of
+            `PROBLEMS`, or None; a label of such a row may be -1. None: no problem anywhere.
+        sha256: Of each file when the folder was listed, 64 hexadecimal digits or None where it could not be read. None
+            where the archive's own digest speaks for them all.
     """
 
     ids: Sequence[str]
     members: Sequence[str]
     labels: NDArray[np.int64]
-    images: NDArray[np.uint8] | Sequence[bytes]
+    images: NDArray[np.uint8] | Members
     split: SplitName | None = None
     encoding: Encoding = "raw"
+    problems: Sequence[str | None] | None = None
+    sha256: Sequence[str | None] | None = None
 
     def __len__(self) -> int:
         return len(self.ids)

@@ -79,10 +79,17 @@ def measure(path: Path) -> Facts:
     return Facts(size, md5.hexdigest(), sha256.hexdigest())
 
 
-def remember(path: Path, facts: Facts, origin: str) -> None:
-    """Notes beside `path` what was measured, so that an untouched file is not read again; a failed note is no harm."""
+def remember(path: Path, facts: Facts, origin: str, notes: Path | None = None) -> None:
+    """Notes what was measured, so that an untouched file is not read again; a failed note is no harm.
+
+    Args:
+        path: The file.
+        facts: What it is.
+        origin: Where it came from.
+        notes: The folder of the note; None: beside the file.
+    """
     try:
-        with atomic_file(_note(path)) as temporary:
+        with atomic_file(_note(path, notes)) as temporary:
             temporary.write_text(
                 json.dumps({**asdict(facts), "origin": origin, "stamp": _stamp(path)}, sort_keys=True) + "\n"
             )
@@ -90,10 +97,10 @@ def remember(path: Path, facts: Facts, origin: str) -> None:
         return
 
 
-def recall(path: Path) -> tuple[Facts, str] | None:
+def recall(path: Path, notes: Path | None = None) -> tuple[Facts, str] | None:
     """Facts and origin noted for `path`, or None when there is no note or the file has changed since (size or time)."""
     try:
-        note: dict[str, Any] = json.loads(_note(path).read_text())
+        note: dict[str, Any] = json.loads(_note(path, notes).read_text())
         if note["stamp"] != _stamp(path):
             return None
         return Facts(int(note["bytes"]), str(note["md5"]), str(note["sha256"])), str(note["origin"])
@@ -101,8 +108,8 @@ def recall(path: Path) -> tuple[Facts, str] | None:
         return None
 
 
-def _note(path: Path) -> Path:
-    return path.with_name(f".{path.name}.json")
+def _note(path: Path, notes: Path | None) -> Path:
+    return (notes or path.parent) / f".{path.name}.json"
 
 
 def _stamp(path: Path) -> list[int]:
@@ -118,6 +125,8 @@ def _kind(path: Path) -> str:
     for magic, kind in _KINDS.items():
         if head.startswith(magic):
             return kind
+    if head[257:262] == b"ustar":
+        return "a tar archive"
     if head.lstrip().lower().startswith((b"<!doctype html", b"<html")):
         return "a web page"
     if head.lstrip().startswith((b"<?xml", b"<Error")):
@@ -126,4 +135,4 @@ def _kind(path: Path) -> str:
 
 
 def _kind_of_name(name: str) -> str:
-    return {".gz": "a gzip file", ".zip": "a zip archive"}.get(Path(name).suffix, "a file")
+    return {".gz": "a gzip file", ".zip": "a zip archive", ".tar": "a tar archive"}.get(Path(name).suffix, "a file")
