@@ -65,7 +65,7 @@ catalog = DataCatalog({{
     "prepared": DirectoryDataset("{root}/data/05_model_input/prepared", "fovea.shards.PreparedData"),
 }})
 SequentialRunner().run(ingest() + prepare(), catalog)
-heavy = {{"torch", "mlflow", "albumentations", "timm", "cv2", "sklearn", "matplotlib", "mlxtend", "requests"}}
+heavy = {{"torch", "mlflow", "albumentations", "timm", "PIL", "sklearn", "matplotlib", "mlxtend", "requests"}}
 print(light, sorted(heavy & set(sys.modules)))
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import gzip
+import itertools
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 
 from fovea.config.schema import DataConfig, PrepareConfig, parse
 from fovea.datasets.idx_pairs import ingest
+from fovea.datasets.members import PLAIN, Members
 from fovea.datasets.samples import Samples, SplitName
 from fovea.datasets.source import SourceFiles
 
@@ -60,7 +63,23 @@ def config() -> Callable[..., PrepareConfig]:
     """Makes the section `prepare`; changed values are given by name."""
 
     def make(**changes: Any) -> PrepareConfig:
-        values = {"seed": 0, "test_fraction": 0.2, "val_fraction": 0.1, "shard_mb": 64}
+        values = {
+            "seed": 0,
+            "test_fraction": 0.2,
+            "val_fraction": 0.1,
+            "shard_mb": 64,
+            "resize": None,
+            "quality": 92,
+            "max_bad_fraction": 0.5,
+            "max_pixels": 1_000_000,
+            "max_mb": 1,
+            "duplicates": "leave_out",
+            "near_distance": 3,
+            "leakage": "report",
+            "executor": "serial",
+            "workers": None,
+            "scheduler": None,
+        }
         return parse(PrepareConfig, values | changes, "prepare")
 
     return make
@@ -83,6 +102,59 @@ def pictures() -> Callable[..., Samples]:
         )
 
     return make
+
+
+@pytest.fixture
+def drawn() -> Callable[..., np.ndarray]:
+    """Makes a picture that no other is like: smooth colours that follow from a number."""
+
+    def make(number: int, *, height: int = 40, width: int = 48, channels: int = 3) -> np.ndarray:
+        coarse = np.random.default_rng(number).integers(0, 256, (8, 9, channels), np.uint8)
+        return cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC).reshape(height, width, channels)
+
+    return make
+
+
+@pytest.fixture
+def encoded(tmp_path: Path) -> Callable[..., Samples]:
+    """Makes samples of picture files, which lie one after the other in one file."""
+    numbers = itertools.count()
+
+    def make(files: Sequence[bytes], **changes: Any) -> Samples:
+        count = len(files)
+        path = tmp_path / f"archive-{next(numbers)}"
+        path.write_bytes(b"".join(files))
+        sizes = np.array([len(file) for file in files], np.int64)
+        members = Members(
+            files=(path,),
+            file=np.zeros(count, np.int32),
+            offset=np.cumsum([0, *sizes[:-1]]).astype(np.int64)[:count],
+            stored=sizes,
+            sizes=sizes,
+            kind=np.full(count, PLAIN, np.int8),
+            zipped=np.zeros(count, np.bool_),
+            crc=np.full(count, -1, np.int64),
+        )
+        names = [f"{number:04d}.jpg" for number in range(count)]
+        values: dict[str, Any] = {"ids": names, "members": names, "labels": np.arange(count) % 3}
+        return Samples(**{**values, "images": members, "encoding": "encoded", **changes})
+
+    return make
+
+
+@pytest.fixture
+def photos(drawn: Callable[..., np.ndarray], encoded: Callable[..., Samples]) -> Callable[..., Samples]:
+    """Makes samples of JPEG files that differ."""
+
+    def make(count: int, *, first: int = 0, **changes: Any) -> Samples:
+        return encoded([jpeg(drawn(first + number)) for number in range(count)], **changes)
+
+    return make
+
+
+def jpeg(image: np.ndarray, quality: int = 90) -> bytes:
+    """The picture, uint8 [H, W, C] in RGB, as a JPEG file."""
+    return bytes(cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])[1])
 
 
 @pytest.fixture

@@ -12,8 +12,8 @@ import pytest
 from fovea.core.errors import RunError, UserError
 from fovea.datasets.source import SourceFiles
 from fovea.shards import PreparedData, prepare
-from fovea.shards import writer as writing
-from fovea.shards.pack import sample_keys
+from fovea.shards import tasks as cutting
+from fovea.shards.keys import sample_keys
 
 Make = Callable[..., Any]
 
@@ -57,7 +57,7 @@ def test_pictures_are_views_of_the_file(prepared: PreparedData) -> None:
 def test_a_split_in_several_shards_is_one(
     source: SourceFiles, data: Make, config: Make, monkeypatch: pytest.MonkeyPatch, prepared: PreparedData
 ) -> None:
-    monkeypatch.setattr(writing, "_MOST", 160)
+    monkeypatch.setattr(cutting, "_MOST", 160)
     pieces = prepare(source, data(), config(shard_mb=1))[0].split("train")
     whole = prepared.split("train")
     assert list(pieces.ids) == list(whole.ids)
@@ -114,7 +114,7 @@ def rewrite(path: Path, **changes: Any) -> None:
         (lambda folder: (folder / "prepared.json").write_text("{"), "cannot be read"),
         (lambda folder: (folder / "prepared.json").write_text("[1]"), "its contents are not as expected"),
         (lambda folder: (folder / "prepared.json").write_bytes(b"\xff\xfe"), "cannot be read"),
-        (lambda folder: rewrite(folder / "prepared.json", format=2), "another version of Fovea"),
+        (lambda folder: rewrite(folder / "prepared.json", format=1), "another version of Fovea"),
         (lambda folder: rewrite(folder / "prepared.json", extra=1), "its contents are not as expected"),
         (lambda folder: rewrite(folder / "prepared.json", counts={"train": 1}), "its contents are not as expected"),
         (lambda folder: rewrite(folder / "prepared.json", shards=[{"name": "x"}]), "its contents are not as expected"),
@@ -134,13 +134,14 @@ def test_a_missing_folder_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_damaged_shard_is_refused_or_harmless(prepared: PreparedData) -> None:
-    path = prepared.path / "shard-00002.arrow"
+    path = prepared.path / "shard-00001.arrow"
     good = path.read_bytes()
     original = prepared.split("test")
     expected = original.labels.copy(), original.keys.copy(), list(original.ids)
     images = np.array(original.images())
     del original
     pixels = good.find(images.tobytes())
+    assert pixels > 0
     said: list[str] = []
     for at in range(0, len(good), 7):
         if pixels <= at < pixels + images.size:
@@ -158,7 +159,7 @@ def test_a_damaged_shard_is_refused_or_harmless(prepared: PreparedData) -> None:
         assert len(found[0]) == len(expected[0])
         assert split.images().shape == images.shape  # type: ignore[union-attr]
     assert len(said) > 20
-    assert all("shard-00002.arrow' is damaged" in sentence for sentence in said)
+    assert all("shard-00001.arrow' is damaged" in sentence for sentence in said)
 
 
 def test_a_damaged_manifest_is_refused(prepared: PreparedData) -> None:

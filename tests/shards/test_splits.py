@@ -14,7 +14,7 @@ DIGESTS = [hashlib.sha256(str(number).encode()).digest() for number in range(20_
 
 def parts(digests: list[bytes], official: str | None = None, **changes: float) -> list[int]:
     settings = {"seed": 0, "test_fraction": 0.2, "val_fraction": 0.1} | changes
-    return assign(digests, official, **settings).tolist()  # type: ignore[arg-type]
+    return [assign(digest, official, **settings) for digest in digests]  # type: ignore[arg-type]
 
 
 def test_the_fractions_are_kept() -> None:

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 import yaml
 
-from fovea.config.schema import DataConfig, parse
+from fovea.config.schema import DataConfig, PrepareConfig, parse
 from fovea.core.errors import RunError
 from fovea.core.places import PREPARED
-from fovea.datasets import idx_pairs
+from fovea.datasets import idx_pairs, registry
 from fovea.datasets.source import SourceFiles
 from fovea.shards import PreparedData, prepare, store
 
@@ -236,3 +236,37 @@ def test_the_real_mnist_is_prepared(
     table = prepared.manifest()
     assert len(table) == 70_000
     assert table.groupby("sha256").split.nunique().max() == 1
+
+
+@pytest.mark.slow
+@pytest.mark.realdata
+def test_the_real_cats_and_dogs_come_out_as_expected(
+    root: Path, project: Path, real_data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import csv
+
+    folder = real_data / "cats_vs_dogs"
+    values = yaml.safe_load((project / "conf/data/cats_vs_dogs.yaml").read_text())
+    values |= {"folder": str(folder), "files": {"archive": {"name": "kagglecatsanddogs_mini.zip"}}}
+    data = parse(DataConfig, values, "data")
+    settings = yaml.safe_load((project / "conf/config.yaml").read_text())["prepare"]
+    config = parse(PrepareConfig, settings | {"workers": 2}, "prepare")
+    prepared = prepare(registry.reader(data.source).ingest(data), data, config)[0]
+    table = prepared.manifest().set_index("id")
+    with (folder / "expected.csv").open() as stream:
+        expected = {row["member"]: row["kind"] for row in csv.DictReader(stream)}
+    odd = table[table.status != "kept"]
+    assert set(odd.index) == {member for member, kind in expected.items() if kind != "good"}
+    for member, kind in expected.items():
+        row = table.loc[member]
+        if kind == "good":
+            assert row.status == "kept"
+        elif kind == "duplicate_of_7":
+            assert (row.reason, row.duplicate_of) == ("duplicate", f"{member.rpartition('/')[0]}/7.jpg")
+        elif kind == "label_conflict_with_Cat/8":
+            assert (row.reason, row.conflict_with) == ("label_conflict", "PetImages/Cat/8.jpg")
+        else:
+            assert (row.status, row.reason) == ("quarantined", kind)
+    assert len(table) == 2017
+    assert sum(prepared.meta.counts.values()) == 2006
+    assert table.split.nunique() == 3

@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
 
-from fovea.datasets.samples import SPLITS, Encoding, SplitName
+from fovea.datasets.samples import SPLITS, Encoding
 
-FORMAT = 1  # raised whenever the same input would give other bytes
+FORMAT = 2  # raised whenever the same input would give other bytes
 NAME = "prepared.json"
 MANIFEST = "manifest.parquet"
+QUARANTINE = "quarantine.arrow"
 
 
 @dataclass(frozen=True)
 class FileInfo:
-    """A file of the folder: name, rows, size and hex sha256; `split` of a shard, None of the manifest."""
+    """A file of the folder: name, rows, size and hex sha256; 0 rows of what is no table."""
 
     name: str
     rows: int
     bytes: int
     sha256: str
-    split: SplitName | None = None
 
 
 @dataclass(frozen=True)
@@ -33,20 +33,25 @@ class Meta:
         name: The data set's name.
         classes: Names of the classes, by label.
         channels: 1 or 3.
-        image_size: Height and width in pixels that the config gives.
+        image_size: Height and width in pixels of raw pictures; None of encoded ones, which have sizes of their own.
         encoding: Of the images in the shards.
-        counts: Pictures in each split.
+        counts: Kept pictures in each split.
         digest: Hex digest of everything the bytes follow from: source, config, format.
         source_digest: Hex digest of the source files.
         settings: The part of the config that decides the split and the shards.
         manifest: The manifest file.
-        shards: The shard files, those of the training split first.
+        shards: The shard files, in the order of the source.
+        resize: Pixels that the short side of larger pictures was reduced to, or None.
+        left_out: For each split the rows that readers skip, as numbers within the split with these rows still in it.
+        quality: Numbers of the manifest: pictures by status and reason, copies, conflicts, leaks, by class.
+        quarantine: The file of quarantined pictures.
+        report: The files of the data report.
     """
 
     name: str
     classes: tuple[str, ...]
     channels: int
-    image_size: int
+    image_size: int | None
     encoding: Encoding
     counts: dict[str, int]
     digest: str
@@ -54,15 +59,26 @@ class Meta:
     settings: dict[str, Any]
     manifest: FileInfo
     shards: tuple[FileInfo, ...]
+    resize: int | None = None
+    left_out: dict[str, list[int]] = field(default_factory=dict)
+    quality: dict[str, Any] = field(default_factory=dict)
+    quarantine: FileInfo | None = None
+    report: tuple[FileInfo, ...] = ()
 
     @property
     def files(self) -> tuple[FileInfo, ...]:
         """Every file but `prepared.json` itself."""
-        return (self.manifest, *self.shards)
+        return (self.manifest, *((self.quarantine,) if self.quarantine else ()), *self.report, *self.shards)
+
+    def only(self, split: str) -> Self:
+        """What a reader of one split needs, without the rest."""
+        left_out = {split: self.left_out.get(split, [])}
+        return replace(self, classes=(), settings={}, quality={}, report=(), quarantine=None, left_out=left_out)
 
     def write(self, folder: Path) -> None:
         """Writes `prepared.json`."""
-        text = json.dumps({"format": FORMAT, **asdict(self)}, indent=2, sort_keys=True, ensure_ascii=False)
+        content = {"format": FORMAT, **asdict(self)}
+        text = json.dumps(content, indent=2, sort_keys=True, ensure_ascii=False)
         (folder / NAME).write_text(text + "\n", encoding="utf-8")
 
     @classmethod
@@ -89,5 +105,7 @@ def _typed(content: dict[str, Any]) -> dict[str, Any]:
     return {
         "classes": tuple(content["classes"]),
         "manifest": FileInfo(**content["manifest"]),
+        "quarantine": FileInfo(**content["quarantine"]) if content["quarantine"] else None,
+        "report": tuple(FileInfo(**file) for file in content["report"]),
         "shards": tuple(FileInfo(**shard) for shard in content["shards"]),
     }

@@ -1,166 +1,177 @@
-"""Pictures of a source into shards and a manifest, in one pass."""
+"""Pictures of a source into a folder of shards with a manifest."""
 
 from __future__ import annotations
 
-import hashlib
-import math
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+import logging
+import shutil
+import time
+from collections import defaultdict
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from fovea.core.digest import file_digest
-from fovea.core.errors import RunError
-from fovea.datasets.samples import SPLITS, Encoding, Samples
-from fovea.shards.codec import decode
-from fovea.shards.manifest import ManifestPart, write_manifest
-from fovea.shards.meta import MANIFEST, FileInfo
-from fovea.shards.splits import assign
-from fovea.shards.writer import Rows, SplitWriter
+from fovea.core.files import link_or_copy
+from fovea.datasets.samples import Encoding, Samples, SplitName
+from fovea.shards import entries, executors, quality
+from fovea.shards.collect import Collected, collect
+from fovea.shards.entries import Finished
+from fovea.shards.judge import Verdict, judge
+from fovea.shards.manifest import manifest_rows, write_manifest
+from fovea.shards.meta import MANIFEST, QUARANTINE, FileInfo
+from fovea.shards.quarantine import write_quarantine
+from fovea.shards.tasks import Rules, Task, tasks
+from fovea.shards.validation import check_manifest
+from fovea.shards.work import run
 
 if TYPE_CHECKING:
     from fovea.config.schema import DataConfig, PrepareConfig
 
+_LOG = logging.getLogger(__name__)
+_SILENCE = 20.0  # seconds between two words on how far it has come
+
 
 @dataclass(frozen=True)
 class Packed:
-    """The files that were written: what the pictures are encoded as, how many each split has, shards, manifest."""
+    """The files that were written and what they hold; the attributes are those of `fovea.shards.meta.Meta`."""
 
     encoding: Encoding
     counts: dict[str, int]
     shards: tuple[FileInfo, ...]
     manifest: FileInfo
+    quarantine: FileInfo
+    left_out: dict[str, list[int]]
+    quality: dict[str, Any]
 
 
-def pack(chunks: Iterable[Samples], folder: Path, data: DataConfig, prepare: PrepareConfig) -> Packed:
-    """Splits the pictures and writes them and their manifest into `folder`.
-
-    A shard holds pictures of one split, in the order of the source; the shards are numbered through train, val,
-    test.
+def pack(
+    chunks: Iterable[Samples],
+    folder: Path,
+    data: DataConfig,
+    config: PrepareConfig,
+    *,
+    classes: Sequence[str] | None = None,
+    sources: Mapping[Path, str] | None = None,
+    store: Path | None = None,
+) -> Packed:
+    """Examines, splits, compares and writes the pictures and their manifest into `folder`.
 
     Args:
         chunks: The pictures.
         folder: An empty folder.
         data: The data set.
-        prepare: How to split, and how large a shard is.
+        config: How to split and pack, and who does it.
+        classes: The names of the classes; None: those of the config.
+        sources: sha256 of each of the source's files, by its path.
+        store: The folder of finished shards, which are used again; None: there is none.
 
     Raises:
-        RunError: Two pictures have one id, a picture cannot be decoded or has another size, none is left for training,
-            or the disk has no room.
+        UserError: There is no such executor.
+        RunError: Too many pictures cannot be used, a class has none, two have one id, none is left for training, one
+            has changed since it was listed, or the disk is full or not writable.
         OSError: Writing failed.
     """
-    packing = _Packing(folder, data, prepare)
-    for samples in chunks:
-        packing.add(samples)
-    return packing.finish()
+    names = list(classes if classes is not None else data.classes or [])
+    kept = store if store is not None else folder / ".shards"
+    kept.mkdir(parents=True, exist_ok=True)
+    limit = config.shard_mb * 1_000_000
+    todo = tasks(chunks, rules(data, config), kept, limit=limit, sources=sources or defaultdict(str))
+    work = _Work(todo, config)
+    try:
+        with closing(work.finished()) as finished:
+            collected = collect(finished, kept, data.name)
+    finally:
+        entries.clear_unfinished(kept)
+    rejected = folder.parent / f"{data.name}-rejected.csv"
+    quality.check_rejected(collected, config.max_bad_fraction, rejected, data.name)
+    verdict = judge(
+        collected.pictures(),
+        duplicates=config.duplicates,
+        near_distance=config.near_distance if work.encoding == "encoded" else None,
+        leakage=config.leakage,
+    )
+    quality.check_classes(collected, verdict, names, data.name)
+    packed = _write(collected, verdict, folder, kept, names, data.name, work.encoding)
+    if store is None:
+        shutil.rmtree(kept)
+    return packed
 
 
-@dataclass
-class _Packing:
-    folder: Path
-    data: DataConfig
-    prepare: PrepareConfig
-    writers: list[SplitWriter] = field(default_factory=list)
-    parts: list[ManifestPart] = field(default_factory=list)
-    ids: set[str] = field(default_factory=set)
-
-    def add(self, samples: Samples) -> None:
-        if not self.writers:
-            limit = self.prepare.shard_mb * 1_000_000
-            self.writers = [SplitWriter(self.folder, split, samples.encoding, limit) for split in SPLITS]
-        self._check(samples)
-        looked = _look(samples, self.data)
-        splits = assign(
-            looked.digests,
-            samples.split,
-            seed=self.prepare.seed,
-            test_fraction=self.prepare.test_fraction,
-            val_fraction=self.prepare.val_fraction,
-        )
-        keys = sample_keys(samples.ids)
-        shards, rows = np.empty(len(samples), np.int32), np.empty(len(samples), np.int32)
-        for code, writer in enumerate(self.writers):
-            chosen = np.flatnonzero(splits == code)
-            shards[chosen], rows[chosen] = writer.append(
-                Rows(_take(samples.ids, chosen), keys[chosen], samples.labels[chosen], _take(samples.images, chosen))
-            )
-        self.parts.append(
-            ManifestPart(samples, splits, looked.widths, looked.heights, looked.sizes, looked.digests, shards, rows)
-        )
-
-    def finish(self) -> Packed:
-        for writer in self.writers:
-            writer.finish()
-        counts: dict[str, int] = {writer.split: sum(writer.counts) for writer in self.writers}
-        if not counts.get("train"):
-            raise RunError(
-                f"no picture of data '{self.data.name}' is left for training; lower prepare.test_fraction "
-                f"({self.prepare.test_fraction:g}) or prepare.val_fraction ({self.prepare.val_fraction:g})"
-            )
-        shards: list[FileInfo] = []
-        names: list[list[str]] = []
-        for writer in self.writers:
-            names.append([f"shard-{len(shards) + number:05d}.arrow" for number in range(len(writer.paths))])
-            for path, count, name in zip(writer.paths, writer.counts, names[-1], strict=True):
-                target = path.rename(self.folder / name)
-                shards.append(FileInfo(name, count, target.stat().st_size, file_digest(target), writer.split))
-        manifest = self.folder / MANIFEST
-        write_manifest(manifest, self.parts, names, self.data.channels)
-        info = FileInfo(MANIFEST, len(self.ids), manifest.stat().st_size, file_digest(manifest))
-        return Packed(self.writers[0].encoding, counts, tuple(shards), info)
-
-    def _check(self, samples: Samples) -> None:
-        if samples.encoding != self.writers[0].encoding:
-            raise RunError(f"data '{self.data.name}' has {samples.encoding} and {self.writers[0].encoding} pictures")
-        before = len(self.ids)
-        self.ids.update(samples.ids)
-        if len(self.ids) != before + len(samples):
-            raise RunError(f"data '{self.data.name}' has two pictures with one id")
+def rules(data: DataConfig, config: PrepareConfig) -> Rules:
+    """What the content of a shard follows from."""
+    return Rules(
+        name=data.name,
+        channels=data.channels,
+        image_size=data.image_size,
+        seed=config.seed,
+        test_fraction=config.test_fraction,
+        val_fraction=config.val_fraction,
+        resize=config.resize,
+        quality=config.quality,
+        max_pixels=config.max_pixels,
+        max_bytes=config.max_mb * 1_000_000,
+    )
 
 
-@dataclass(frozen=True)
-class _Looked:
-    digests: list[bytes]
-    widths: NDArray[np.int32]
-    heights: NDArray[np.int32]
-    sizes: NDArray[np.int64]
+class _Work:
+    """The tasks as they are done; `encoding` is that of the pictures, known once the first is there."""
+
+    def __init__(self, todo: Iterator[Task], config: PrepareConfig) -> None:
+        self._todo = todo
+        self._config = config
+        self._official: list[SplitName | None] = []
+        self.encoding: Encoding = "raw"
+
+    def finished(self) -> Generator[tuple[Finished, SplitName | None], None, None]:
+        config = self._config
+        executors.check(config.executor)
+        first = list(islice(self._todo, 2))
+        if not first:
+            return
+        self.encoding = first[0].samples.encoding
+        # Raw pixels take milliseconds, and one task has nobody to share it with.
+        name = "serial" if len(first) < 2 or self.encoding == "raw" else config.executor
+        window = 2 * (config.workers or executors.usable_cores()) if name != "serial" else 1
+        done, said = 0, time.monotonic()
+        with executors.opened(name, config.workers, config.scheduler) as executor:
+            results = executors.in_order(executor, run, self._noted(chain(first, self._todo)), window=window)
+            for number, finished in enumerate(results):
+                yield finished, self._official[number]
+                done += finished.pictures
+                if time.monotonic() - said > _SILENCE:
+                    _LOG.info("prepare: %s pictures so far", f"{done:,}")
+                    said = time.monotonic()
+
+    def _noted(self, todo: Iterable[Task]) -> Iterator[Task]:
+        for task in todo:
+            self._official.append(task.samples.split)
+            yield task
 
 
-def _look(samples: Samples, data: DataConfig) -> _Looked:
-    """sha256 of the pixels, width, height and bytes of each picture."""
-    count = len(samples)
-    if isinstance(samples.images, np.ndarray):
-        shape = (data.image_size, data.image_size, data.channels)
-        if samples.images.shape != (count, *shape):
-            raise RunError(
-                f"data '{data.name}' has pictures of shape {samples.images.shape[1:]} where {shape} is expected"
-            )
-        flat = np.ascontiguousarray(samples.images).reshape(count, math.prod(shape))
-        side = np.full(count, data.image_size, np.int32)
-        return _Looked(
-            [hashlib.sha256(row.data).digest() for row in flat], side, side, np.full(count, flat.shape[1], np.int64)
-        )
-    digests, shapes = [], np.empty((count, 2), np.int32)
-    for number, (file, member) in enumerate(zip(samples.images, samples.members, strict=True)):
-        try:
-            image = decode(file, data.channels)
-        except ValueError as error:
-            raise RunError(
-                f"{member} of data '{data.name}' cannot be read ({error}); take it out of the source"
-            ) from error
-        digests.append(hashlib.sha256(image.tobytes()).digest())
-        shapes[number] = image.shape[:2]
-    return _Looked(digests, shapes[:, 1], shapes[:, 0], np.array([len(file) for file in samples.images], np.int64))
-
-
-def sample_keys(ids: Sequence[str]) -> NDArray[np.uint64]:
-    """Each sample's identity, uint64 of shape [N]: the first 8 bytes, big-endian, of the sha256 of its id."""
-    digests = b"".join(hashlib.sha256(name.encode()).digest()[:8] for name in ids)
-    return np.frombuffer(digests, ">u8").astype(np.uint64)
-
-
-def _take(values: Any, chosen: NDArray[np.intp]) -> Any:
-    return values[chosen] if isinstance(values, np.ndarray) else [values[at] for at in chosen.tolist()]
+def _write(
+    collected: Collected,
+    verdict: Verdict,
+    folder: Path,
+    store: Path,
+    classes: Sequence[str],
+    name: str,
+    encoding: Encoding,
+) -> Packed:
+    shards = []
+    for number, shard in enumerate(collected.shards):
+        shards.append(FileInfo(f"shard-{number:05d}.arrow", shard.rows, shard.bytes, shard.sha256))
+        link_or_copy(store / shard.name, folder / shards[-1].name)
+    rows = manifest_rows(collected, verdict, classes, [shard.name for shard in shards])
+    write_manifest(folder / MANIFEST, rows, lambda part: check_manifest(part, name, len(classes)))
+    unusable = write_quarantine(folder / QUARANTINE, [store / part.name for part in collected.quarantines])
+    return Packed(
+        encoding,
+        quality.counts(collected, verdict),
+        tuple(shards),
+        entries.described(folder / MANIFEST, len(collected)),
+        entries.described(folder / QUARANTINE, unusable),
+        quality.left_out_rows(collected, verdict),
+        quality.summary(collected, verdict, classes),
+    )

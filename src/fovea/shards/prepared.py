@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from fovea.core.errors import RunError, UserError, nearest
 from fovea.core.files import publish_directory
 from fovea.datasets.samples import SPLITS
-from fovea.shards.manifest import read_manifest
 from fovea.shards.meta import Meta
 from fovea.shards.reader import Split
 
@@ -76,9 +75,35 @@ class PreparedData:
         raise UserError(f"there is no split '{name}'{nearest(name, SPLITS)}")
 
     def manifest(self) -> pd.DataFrame:
-        """One row for each picture of the source, with the columns of `fovea.shards.manifest.SCHEMA`."""
+        """One row for each picture of the source, with the columns of `fovea.shards.columns.MANIFEST`.
+
+        Raises:
+            RunError: It is damaged.
+        """
+        import pyarrow.parquet as pq
+
         try:
-            table: pd.DataFrame = read_manifest(self.path / self.meta.manifest.name)
+            with (self.path / self.meta.manifest.name).open("rb") as file:
+                table: pd.DataFrame = pq.read_table(file).to_pandas()
         except (OSError, ValueError) as error:
             raise RunError(f"the manifest in '{self.path}' cannot be read ({error}); {_WAY_OUT}") from error
         return table
+
+    def quarantine(self) -> Any:
+        """An Arrow table of the pictures that could not be used, with the columns of `columns.QUARANTINE`.
+
+        Raises:
+            RunError: It is damaged.
+        """
+        import pyarrow as pa
+
+        from fovea.shards import columns
+
+        if self.meta.quarantine is None:
+            return columns.QUARANTINE.empty_table()
+        path = self.path / self.meta.quarantine.name
+        try:
+            with path.open("rb") as file:
+                return pa.ipc.open_file(file).read_all()
+        except (OSError, ValueError, pa.ArrowException) as error:
+            raise RunError(f"'{path}' cannot be read ({error}); {_WAY_OUT}") from error

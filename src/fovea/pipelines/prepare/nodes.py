@@ -12,10 +12,11 @@ else:
     SourceFiles = PreparedData = Any  # Kedro evaluates the hints of every node when it starts
 
 _LOG = logging.getLogger("fovea")
+_ASIDE = {"left_out": "left out", "quarantined": "quarantined"}
 
 
 def prepare(source: SourceFiles, data: dict[str, Any], prepare: dict[str, Any]) -> PreparedData:
-    """Splits the pictures of a source and packs them into shards with a manifest.
+    """Looks at every picture of a source, splits them, and packs them into shards with a manifest and a report.
 
     Args:
         source: The publisher's files.
@@ -32,11 +33,20 @@ def prepare(source: SourceFiles, data: dict[str, Any], prepare: dict[str, Any]) 
     from fovea import shards
     from fovea.config.schema import DataConfig, PrepareConfig, parse
 
-    prepared, made = shards.prepare(source, parse(DataConfig, data, "data"), parse(PrepareConfig, prepare, "prepare"))
-    counts = prepared.meta.counts
+    prepared, made = shards.prepare(
+        source, parse(DataConfig, data, "data"), parse(PrepareConfig, prepare, "prepare"), report=_report
+    )
+    counts, quality = prepared.meta.counts, prepared.meta.quality
     parts = ", ".join(f"{split} {counts[split]:,}" for split in ("train", "val", "test"))
     place = "/".join(prepared.path.parts[-2:])
-    _LOG.info(
-        "prepare: %s pictures: %s -> %s%s", f"{sum(counts.values()):,}", parts, place, "" if made else ", in place"
-    )
+    aside = "".join(f", {quality[kind]:,} {words}" for kind, words in _ASIDE.items() if quality[kind])
+    total, again = f"{sum(counts.values()):,}", "" if made else ", in place"
+    _LOG.info("prepare: %s pictures: %s%s -> %s%s", total, parts, aside, place, again)
     return prepared
+
+
+def _report(prepared: PreparedData) -> list[str]:
+    """Writes the data report; what that takes is imported only where the data are prepared anew."""
+    from fovea.inspection.data_report import write
+
+    return write(prepared)
