@@ -4,6 +4,7 @@ import hashlib
 import pickle
 import subprocess
 import sys
+from collections import Counter
 from itertools import product
 
 import cv2
@@ -101,6 +102,46 @@ def test_decisions_of_neighbouring_epochs_are_independent():
     )
     counts = np.bincount(flipped[:, 0] * 2 + flipped[:, 1], minlength=4)
     assert ((counts - 500) ** 2 / 500).sum() < 16.27
+
+
+def test_choices_in_turn_are_uniform_and_independent():
+    # Whether flipped from left to right, from top to bottom, and about the diagonal: eight outcomes, all different.
+    names = ("HorizontalFlip", "VerticalFlip", "Transpose")
+    entries = [
+        {
+            "_target_": "albumentations.OneOf",
+            "transforms": [
+                {"_target_": "albumentations.NoOp", "p": 1.0},
+                {"_target_": f"albumentations.{name}", "p": 1.0},
+            ],
+            "p": 1.0,
+        }
+        for name in names
+    ]
+    picture = np.arange(16, dtype=np.uint8).reshape(4, 4, 1)
+    augmenter = build(entries, channels=1, image_size=4)
+    counts = Counter(augmenter(picture, seed=0, epoch=0, key=key).tobytes() for key in range(2000))
+    assert len(counts) == 8
+    # Seven degrees of freedom: 24.32 is passed by chance once in a thousand.
+    assert sum((count - 250) ** 2 / 250 for count in counts.values()) < 24.32
+
+
+def test_strengths_of_two_transforms_are_uncorrelated():
+    shift = {"_target_": "albumentations.RandomBrightnessContrast", "contrast_limit": [0, 0], "p": 1.0}
+    entries = [{**shift, "brightness_limit": [-0.2, 0.2]}, {**shift, "brightness_limit": [-0.2, 0.2]}]
+    first, both = (build(part, channels=1, image_size=2) for part in (entries[:1], entries))
+    picture = np.full((2, 2, 1), 128, np.uint8)
+    levels = np.array([[int(a(picture, seed=0, epoch=0, key=k)[0, 0, 0]) for a in (first, both)] for k in range(1000)])
+    one, other = levels[:, 0], levels[:, 1] - levels[:, 0]
+    # The standard error of a correlation of 1,000 independent pairs is 0.032.
+    assert abs(np.corrcoef(one, other)[0, 1]) < 0.1
+    assert other.std() > 10
+
+
+def test_a_picture_drawn_again_in_an_epoch_is_changed_otherwise(augmenter):
+    first, again = (augmenter(PICTURE, seed=0, epoch=3, key=7, draw=draw) for draw in (0, 1))
+    assert np.array_equal(first, augmenter(PICTURE, seed=0, epoch=3, key=7))
+    assert not np.array_equal(first, again)
 
 
 def test_without_transforms_nothing_is_imported_or_changed():

@@ -2,9 +2,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import yaml
 
-from fovea.augment import build
+from fovea.augment import build, build_eval
 from fovea.core.errors import RunError, UserError
 
 
@@ -55,14 +54,9 @@ def refusal(*entries, channels=1, image_size=28):
             "'albumentations.Affine'?",
         ),
         (
-            {"_target_": "albumentations.RandomCrop", "height": 20, "width": 20, "p": 0.01},
-            "augment.train turns a 28x28x1 picture into a 20x20x1 one; use transforms that keep size and type "
-            "(normalisation happens later, on the device)",
-        ),
-        (
             {"_target_": "albumentations.ToFloat"},
-            "augment.train turns a 28x28x1 picture into a 28x28x1 float32 one; use transforms that keep size and type "
-            "(normalisation happens later, on the device)",
+            "augment.train turns a 28x28x1 picture into a 28x28x1 float32 one; use transforms that keep channels and "
+            "type (normalisation happens later, on the device)",
         ),
     ],
 )
@@ -92,21 +86,30 @@ def test_a_crop_that_is_resized_again_is_fine():
     assert build(entries, channels=1, image_size=28)(picture, seed=0, epoch=0, key=0).shape == (28, 28, 1)
 
 
-def test_a_crop_that_is_only_sometimes_resized_is_refused():
-    message = refusal(
-        {"_target_": "albumentations.RandomCrop", "height": 20, "width": 20, "p": 1.0},
-        {"_target_": "albumentations.Resize", "height": 28, "width": 28, "p": 0.5},
-    )
-    assert message.startswith("augment.train turns a 28x28x1 picture into a 20x20x1 one")
+@pytest.mark.parametrize("kind", ["OneOf", "SomeOf", "Sequential"])
+def test_a_mistake_within_a_choice_is_told_whichever_would_be_chosen(kind):
+    inner = [{"_target_": "albumentations.HorizontalFlip"}] * 9 + [{"_target_": "albumentations.ISONoise"}]
+    message = refusal({"_target_": f"albumentations.{kind}", "transforms": inner})
+    assert message.startswith("augment.train[0].transforms[9] albumentations.ISONoise cannot change a 28x28x1 picture")
 
 
-def test_a_change_of_size_that_shows_later_stops_the_run():
-    augmenter = build([{"_target_": "albumentations.Transpose", "p": 1.0}], channels=1, image_size=28)
-    with pytest.raises(RunError, match="turns a 28x20x1 picture into a 20x28x1 one"):
-        augmenter(np.zeros((28, 20, 1), dtype=np.uint8), seed=0, epoch=0, key=0)
+CROP = {"_target_": "albumentations.RandomCrop", "height": 20, "width": 20, "p": 1.0}
 
 
-def test_every_file_of_conf_builds(project):
-    files = sorted((project / "conf" / "augment").glob("*.yaml"))
-    built = [build(yaml.safe_load(path.read_text())["train"], channels=1, image_size=28) for path in files]
-    assert len(built) == len(files) >= 2
+@pytest.mark.parametrize("size", [(12, 40), (40, 12)])
+def test_pictures_too_small_for_a_crop_are_told_before_training(size):
+    sizes = np.array([[40, 40], size, [30, 50]])
+    with pytest.raises(UserError, match=r"augment.train\[0\] albumentations.RandomCrop cannot change a \d+x\d+x3"):
+        build([CROP], channels=3, image_size=16, sizes=sizes)
+    assert build([CROP], channels=3, image_size=16, sizes=sizes[[0, 2]])
+
+
+def test_the_evaluation_s_transforms_are_told_by_their_own_name():
+    with pytest.raises(UserError, match=r"^augment\.eval\[0\] albumentations\.ISONoise cannot change a 8x8x1 picture"):
+        build_eval([{"_target_": "albumentations.ISONoise"}], channels=1, image_size=8)
+
+
+def test_a_picture_that_shows_a_mistake_only_later_stops_the_run():
+    augmenter = build([CROP], channels=1, image_size=28)
+    with pytest.raises(RunError, match=r"augment\.train cannot change a 10x30x1 picture: "):
+        augmenter(np.zeros((10, 30, 1), dtype=np.uint8), seed=0, epoch=0, key=0)

@@ -1,12 +1,18 @@
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
 
+from fovea.augment import fit
 from fovea.core.errors import RunError, UserError
-from fovea.loading.dataset import BatchDataset
-from fovea.loading.sampler import BatchKey
+
+
+def of(train):
+    """Prepared data of which only the training part matters."""
+    return SimpleNamespace(split=lambda _: train, meta=None)
 
 
 def rows_of(batches):
@@ -35,20 +41,20 @@ def test_pictures_labels_and_rows_belong_together(module, prepared):
         assert np.array_equal(batch.images.numpy(), expected)
 
 
-@pytest.mark.parametrize("encoded", [False, True])
-def test_three_channels_come_channels_last_without_a_copy(split, encoded):
-    pictures = split("train", 12, channels=3, encoded=encoded)
-    rows = np.array([3, 1, 2], dtype=np.int64)
-    batch = BatchDataset(pictures, channels=3, image_size=8).__getitems__(BatchKey(0, rows))
-    assert batch.images.shape == (3, 3, 8, 8)
+@pytest.mark.parametrize("kind", ["prepared", "encoded"])
+def test_three_channels_come_channels_last_without_a_copy(module, split, kind):
+    pictures = split("train", 12, channels=3, encoded=kind == "encoded")
+    batch = next(iter(module(of(pictures)).train_dataloader()))
+    assert batch.images.shape == (8, 3, 8, 8)
     assert batch.images.is_contiguous(memory_format=torch.channels_last)
-    assert np.array_equal(batch.images.numpy(), np.stack([pictures.image(i) for i in (3, 1, 2)]).transpose(0, 3, 1, 2))
+    rows = batch.rows.tolist()
+    assert np.array_equal(batch.images.numpy(), np.stack([pictures.image(i) for i in rows]).transpose(0, 3, 1, 2))
 
 
 def test_pictures_may_be_decoded_one_by_one(module, prepared, encoded):
     plain, decoded = module(prepared).train_dataloader(), module(encoded).train_dataloader()
     for one, other in zip(plain, decoded, strict=True):
-        assert all(torch.equal(a, b) for a, b in zip(one, other, strict=True))
+        assert all(torch.equal(a, b) for a, b in zip(one[:3], other[:3], strict=True))
 
 
 def test_epochs_and_seeds_differ(module):
@@ -122,13 +128,48 @@ def test_an_empty_part_is_refused(module, prepared, split):
     )
 
 
-@pytest.mark.parametrize("encoded", [False, True])
-def test_pictures_of_another_size_stop_the_run(split, encoded):
-    dataset = BatchDataset(split("train", 4, encoded=encoded), channels=1, image_size=28)
+def test_prepared_pixels_of_another_size_stop_the_run(module):
     with pytest.raises(RunError, match=r"8x8x1 but the configuration says 28x28x1 \(height, width, channels\)"):
-        dataset.__getitems__(BatchKey(0, np.arange(2)))
+        next(iter(module(data={"image_size": 28}).train_dataloader()))
+
+
+def test_encoded_pictures_are_fitted(module, ragged):
+    data = module(ragged)
+    for name, loader in (("train", data.train_dataloader()), ("val", data.val_dataloader())):
+        split = ragged.split(name)
+        for batch in loader:
+            expected = [fit(split.image(row), 8) for row in batch.rows.tolist()]
+            assert np.array_equal(batch.images.numpy(), np.stack(expected).transpose(0, 3, 1, 2))
+
+
+def test_training_pictures_alone_are_decoded_fast_and_scaled(module, ragged):
+    data = module(ragged, fast_decode=True, scaled_decode=True)
+    list(data.train_dataloader()), list(data.val_dataloader()), list(data.test_dataloader())
+    assert {tuple(rest) for _, *rest in ragged.train.asked} == {(16, True)}
+    for split in (ragged.val, ragged.test):
+        assert {tuple(rest) for _, *rest in split.asked} == {(None, False)}
+
+
+def test_evaluation_has_transforms_of_its_own(module, prepared, encoded):
+    flip = [{"_target_": "albumentations.HorizontalFlip", "p": 1.0}]
+    for source in (prepared, encoded):
+        images = torch.cat([batch.images for batch in module(source, eval=flip).val_dataloader()])
+        assert torch.equal(images.flip(3), torch.cat([batch.images for batch in module(source).val_dataloader()]))
+
+
+def test_a_picture_that_cannot_be_read_is_named_in_one_sentence(module, ragged):
+    for workers in (0, 1):
+        ragged.train.broken = 7
+        with pytest.raises(RunError) as caught:
+            list(module(ragged, num_workers=workers, batch_size=50).train_dataloader())
+        assert str(caught.value) == "picture 'train/7' cannot be read"
 
 
 def test_a_wrong_transform_is_refused_before_any_batch(module):
     with pytest.raises(UserError, match="did you mean 'albumentations"):
         module(train=[{"_target_": "albumentations.Afine"}])
+
+
+def test_a_wrong_evaluation_transform_is_refused_before_any_batch(module, encoded):
+    with pytest.raises(UserError, match=r"augment\.eval.*did you mean 'albumentations"):
+        module(encoded, eval=[{"_target_": "albumentations.Afine"}])

@@ -1,11 +1,18 @@
 from __future__ import annotations
 
+import os
 import pickle
+import signal
 import subprocess
 import sys
 
+import cv2
+import numpy as np
 import pytest
 import torch
+
+from fovea.core.errors import RunError
+from fovea.loading import datamodule
 
 
 def epochs(loader, count=2):
@@ -19,11 +26,14 @@ def epochs(loader, count=2):
 
 def joined(parts):
     """The global batches of an epoch from those of the ranks."""
-    return [type(shares[0])(*map(torch.cat, zip(*shares, strict=True))) for shares in zip(*parts, strict=True)]
+    return [
+        type(shares[0])(*(torch.cat(column) for column in list(zip(*shares, strict=True))[:3]))
+        for shares in zip(*parts, strict=True)
+    ]
 
 
 def same(one, other):
-    pairs = [pair for left, right in zip(one, other, strict=True) for pair in zip(left, right, strict=True)]
+    pairs = [pair for left, right in zip(one, other, strict=True) for pair in zip(left[:3], right[:3], strict=True)]
     return all(torch.equal(a, b) for a, b in pairs)
 
 
@@ -89,3 +99,53 @@ def test_a_worker_imports_no_lightning():
     code = "import sys, fovea.loading.loader; print('pytorch_lightning' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+CROP = [{"_target_": "albumentations.RandomResizedCrop", "size": [8, 8]}, {"_target_": "albumentations.HorizontalFlip"}]
+
+
+@pytest.mark.parametrize("workers", [1, pytest.param(4, marks=pytest.mark.slow)])
+def test_pictures_of_any_size_give_the_same_batches_with_workers(module, ragged, workers):
+    mix = {"mixup_alpha": 0.2, "cutmix_alpha": 1.0}
+    plain = epochs(module(ragged, train=CROP, mix=mix).train_dataloader())
+    parallel = epochs(module(ragged, train=CROP, mix=mix, num_workers=workers).train_dataloader())
+    assert all(same(one, other) for one, other in zip(plain, parallel, strict=True))
+
+
+def test_workers_need_not_persist(module, ragged):
+    plain = epochs(module(ragged, train=CROP).train_dataloader())
+    loader = module(ragged, train=CROP, num_workers=1).train_dataloader()
+    loader._DataLoader__initialized = False  # torch lets no one change it afterwards
+    loader.persistent_workers = False
+    assert all(same(one, other) for one, other in zip(plain, epochs(loader), strict=True))
+
+
+@pytest.mark.parametrize("cores", [1, 2, 8])
+def test_automatic_workers_share_the_cores_where_pictures_are_decoded(module, prepared, ragged, monkeypatch, cores):
+    monkeypatch.setattr(datamodule, "usable_cores", lambda: cores)
+    assert module(ragged, num_workers="auto").train_dataloader().num_workers == min(cores, 6)
+    shared = module(ragged, num_workers="auto", world_size=2).train_dataloader().num_workers
+    assert shared == max(1, cores // 2)
+    assert module(ragged, num_workers="auto").test_dataloader().num_workers == 1
+    assert module(prepared, num_workers="auto", train=CROP).train_dataloader().num_workers == 0
+
+
+def test_prefetching_is_the_users(module, ragged):
+    assert module(ragged, num_workers=1).train_dataloader().prefetch_factor == 2
+    assert module(ragged, num_workers=0).train_dataloader().prefetch_factor is None
+
+
+def test_opencv_has_no_threads_in_workers(module, ragged, monkeypatch):
+    counts = []
+    monkeypatch.setattr(type(ragged.train), "image", lambda *_, **__: np.full((8, 8, 3), cv2.getNumThreads(), np.uint8))
+    for workers in (0, 1):
+        counts += [int(batch.images.max()) for batch in module(ragged, num_workers=workers).val_dataloader()]
+    assert set(counts) == {1}
+
+
+def test_a_killed_worker_is_told_in_one_sentence(module, ragged, monkeypatch):
+    monkeypatch.setattr(type(ragged.train), "image", lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL))
+    with pytest.raises(RunError) as caught:
+        list(module(ragged, num_workers=1).val_dataloader())
+    assert str(caught.value).startswith("a loader process was killed (DataLoader worker (pid")
+    assert str(caught.value).endswith("lower loader.num_workers, loader.prefetch or loader.batch_size")

@@ -24,6 +24,12 @@ def test_a_fitting_model_passes(section, name, in_channels):
     assert registry.check(config(section, name, in_channels=in_channels)) is None
 
 
+def test_classes_that_are_not_known_yet_do_not_matter(section):
+    found = config(section, "lenet5")
+    found.data.classes = None
+    assert registry.check(found) is None
+
+
 @pytest.mark.parametrize(
     ("wrong", "sentence"),
     [

@@ -2,136 +2,140 @@
 
 from __future__ import annotations
 
-import random
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 
-from fovea.augment.threads import single_threaded
-from fovea.augment.transforms import first_sentence, make
-from fovea.core.errors import RunError, UserError
+from fovea.augment.chain import applied, chained
+from fovea.augment.fit import fit
+from fovea.augment.rehearsal import alike, cannot, changed, extremes, rehearse
+from fovea.augment.transforms import make
+from fovea.core.errors import RunError
 
 Image = npt.NDArray[np.uint8]
+Entries = Sequence[Mapping[str, Any]]
 
-# The first word of every generator's seed, so that no other user of (seed, epoch) draws the same numbers.
-_STREAM = 0xA06
-_TRIALS = 8
-_WHERE = "augment.train"
+_FIXED = (0, 0, 0)
 
 
 class Augmenter:
-    """Changes a picture at random; the same (seed, epoch, key) always gives the same change.
+    """Changes a picture and brings it to the network's size; the same (seed, epoch, key) always gives the same change.
 
     Neither the process, its workers, their number nor what was augmented before has a say. Not for use from several
     threads at once. Pickled, it carries its configuration alone.
 
     Args:
-        transforms: Entries with `_target_` and arguments, as in `conf/augment/`.
+        transforms: Entries with `_target_` and arguments, as in `conf/augment/`. They may change the size: what they
+            leave in another one than the network's goes through `fit`.
         channels: Channels of the pictures.
-        image_size: Height and width of the pictures.
+        image_size: Height and width of the result in pixels.
+        where: The list's place in the configuration, for messages.
+        fixed: Take no notice of seed, epoch and key: the same change for every picture.
 
-    Raises:
-        UserError: An entry is wrong, or the transforms do not keep the pictures' size and type.
+    Attributes:
+        image_size: Height and width of the result in pixels.
     """
 
-    def __init__(self, transforms: Sequence[Mapping[str, Any]], *, channels: int, image_size: int) -> None:
-        self._arguments = (list(transforms), channels, image_size)
-        self._compose = _compose(make(transforms, _WHERE)) if transforms else None
-        if self._compose is not None:
-            self._rehearse()
+    def __init__(
+        self, transforms: Entries, *, channels: int, image_size: int, where: str = "augment.train", fixed: bool = False
+    ) -> None:
+        self._entries = list(transforms)
+        self._arguments: dict[str, Any] = {
+            "channels": channels,
+            "image_size": image_size,
+            "where": where,
+            "fixed": fixed,
+        }
+        self._shape = (image_size, image_size, channels)
+        self._where = where
+        self._fixed = fixed
+        self.image_size = image_size
+        self._chain = chained(make(transforms, where)) if transforms else None
 
-    def __call__(self, image: Image, *, seed: int, epoch: int, key: int) -> Image:
-        """One augmented picture.
+    @property
+    def is_plain(self) -> bool:
+        """Whether it has no transforms: a picture that has the network's size already is given back as it is."""
+        return self._chain is None
+
+    def __call__(self, image: Image, *, seed: int = 0, epoch: int = 0, key: int = 0, draw: int = 0) -> Image:
+        """One picture for the network.
 
         Args:
-            image: uint8 [H, W, C]; never changed.
+            image: uint8 [H, W, C] of any size; never changed.
             seed: Of the run, not negative.
             epoch: Counted from 0.
             key: Stable identity of the sample, 0 to 2**64 - 1.
+            draw: How often the sample was drawn before in this epoch.
 
         Returns:
-            uint8 [H, W, C] of the same shape.
+            uint8 [image_size, image_size, C].
 
         Raises:
-            RunError: The result has another shape or type than the picture.
+            RunError: A transform cannot change this picture, or gives another kind of one.
         """
-        if self._compose is None:
-            return image
-        result = _applied(self._compose, image, (seed, epoch, key))
-        if result.shape != image.shape or result.dtype != np.uint8:
-            raise RunError(_changed(image, result))
-        return result
+        if self._chain is None:
+            return fit(image, self._shape[0])
+        position = _FIXED if self._fixed else (seed, epoch, key, draw) if draw else (seed, epoch, key)
+        try:
+            result = applied(self._chain, image, position)
+        except Exception as error:
+            raise RunError(cannot(self._where, image, error)) from error
+        if result.shape == self._shape and result.dtype == np.uint8:
+            return result
+        if not alike(image, result):
+            raise RunError(changed(self._where, image, result))
+        return fit(result, self._shape[0])
+
+    def rehearsed(self, sizes: npt.NDArray[Any] | None) -> Self:
+        """Itself, tried on noise.
+
+        Args:
+            sizes: int [N, 2], heights and widths of the pictures where they are not all of the network's size.
+
+        Raises:
+            UserError: A transform cannot change such pictures, or does not keep their channels and type.
+        """
+        if not self.is_plain:
+            side, _, channels = self._shape
+            shapes = [(side, side)] if sizes is None else extremes(sizes, side)
+            rehearse(
+                self._entries,
+                lambda image, number: self(image, key=number),
+                where=self._where,
+                shapes=[(*shape, channels) for shape in shapes],
+            )
+        return self
 
     def __reduce__(self) -> tuple[Callable[..., Augmenter], tuple[Any, ...]]:
-        entries, channels, size = self._arguments
-        return partial(Augmenter, channels=channels, image_size=size), (entries,)
-
-    def _rehearse(self) -> None:
-        """Tries the transforms on a noise picture: each in turn at probability 1, then all as they are."""
-        entries, channels, size = self._arguments
-        image: Image = np.random.default_rng(0).integers(0, 256, (size, size, channels), dtype=np.uint8)
-        result = image
-        for i, transform in enumerate(make(entries, _WHERE, always=True)):
-            where = f"{_WHERE}[{i}] {entries[i]['_target_']}"
-            result = _tried(partial(_applied, _compose([transform]), position=(0, 0, 0)), result, where)
-        if result.shape != image.shape or result.dtype != np.uint8:
-            raise UserError(_changed(image, result))
-        for key in range(_TRIALS):
-            _tried(partial(self, seed=0, epoch=0, key=key), image, _WHERE)
+        return partial(Augmenter, **self._arguments), (self._entries,)
 
 
-def build(transforms: Sequence[Mapping[str, Any]], *, channels: int, image_size: int) -> Augmenter:
-    """Makes an `Augmenter` and tries it on a noise picture; without transforms it imports nothing and changes nothing.
+def build(transforms: Entries, *, channels: int, image_size: int, sizes: npt.NDArray[Any] | None = None) -> Augmenter:
+    """Makes the augmentation of training pictures and tries it on noise, so that a mistake shows before training.
+
+    Without transforms it imports nothing and changes no picture of the right size.
 
     Args:
         transforms: Entries with `_target_` and arguments, as in `conf/augment/`.
         channels: Channels of the pictures.
-        image_size: Height and width of the pictures.
+        image_size: Height and width of the result in pixels.
+        sizes: int [N, 2], heights and widths of the pictures where they are not all of `image_size`.
 
     Raises:
-        UserError: An entry is wrong, or the transforms do not keep the pictures' size and type.
+        UserError: An entry is wrong, cannot change such pictures, or does not keep their channels and type.
     """
-    return Augmenter(transforms, channels=channels, image_size=image_size)
+    return Augmenter(transforms, channels=channels, image_size=image_size).rehearsed(sizes)
 
 
-def _compose(transforms: list[Any]) -> Any:
-    import albumentations
+def build_eval(
+    transforms: Entries, *, channels: int, image_size: int, sizes: npt.NDArray[Any] | None = None
+) -> Augmenter:
+    """Makes the transform of validation, test and foreign pictures: the same for every picture, epoch and run.
 
-    single_threaded()
-    return albumentations.Compose(transforms)
-
-
-def _applied(compose: Any, image: Image, position: tuple[int, int, int]) -> Image:
-    # One pair of generators for all transforms: with `seed=` each would draw the same numbers, and all fire together.
-    numbers = np.random.default_rng((_STREAM, *position))
-    compose.set_random_state(numbers, random.Random(int(numbers.integers(2**62))))
-    result: Image = compose(image=image)["image"]
-    return result
-
-
-def _tried(apply: Callable[[Image], Image], image: Image, where: str) -> Image:
-    with warnings.catch_warnings():
-        # A transform that cannot do its work on such a picture sometimes says so in a warning alone.
-        warnings.simplefilter("error", UserWarning)
-        try:
-            return apply(image)
-        except RunError as error:
-            raise UserError(str(error)) from None
-        except Exception as error:
-            raise UserError(f"{where} cannot change a {_words(image)} picture: {first_sentence(error)}") from error
-
-
-def _changed(image: Image, result: Image) -> str:
-    return (
-        f"{_WHERE} turns a {_words(image)} picture into a {_words(result)} one; use transforms that keep size and type "
-        "(normalisation happens later, on the device)"
-    )
-
-
-def _words(image: Image) -> str:
-    size = "x".join(map(str, image.shape))
-    return size if image.dtype == np.uint8 else f"{size} {image.dtype}"
+    Args and errors are those of `build`.
+    """
+    kind: dict[str, Any] = {"where": "augment.eval", "fixed": True}
+    return Augmenter(transforms, channels=channels, image_size=image_size, **kind).rehearsed(sizes)

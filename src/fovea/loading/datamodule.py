@@ -2,29 +2,32 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 from pytorch_lightning import LightningDataModule
-from torch.utils.data import DataLoader
 
-from fovea.augment import build
+from fovea.augment import single_threaded
 from fovea.core.errors import UserError
-from fovea.loading.dataset import Batch, BatchDataset
-from fovea.loading.loader import ResumableLoader, every_row_loader
-from fovea.loading.sampler import EpochBatches, EveryRow, Rows, shuffled
+from fovea.loading.dataset import BatchDataset
+from fovea.loading.keeping import Keeper
+from fovea.loading.loader import BatchLoader, ResumableLoader, Workers
+from fovea.loading.order import Balanced, Fixed, Order, Rows, Shuffled
+from fovea.loading.recipes import Recipe, for_evaluation, for_training
+from fovea.loading.resources import local_ranks, usable_cores
+from fovea.loading.sampler import EpochBatches, EveryRow
 
 if TYPE_CHECKING:
-    from fovea.augment import Augmenter
-    from fovea.config.schema import AugmentConfig, DataConfig, LoaderConfig
-    from fovea.shards import PreparedData, Split
+    from fovea.config.schema import AugmentConfig, DataConfig, LoaderConfig, MixConfig
+    from fovea.shards import PreparedData
 
 
 class PictureDataModule(LightningDataModule):
     """Loaders of batches that are a pure function of (seed, epoch, batch index), the same for any number of ranks.
 
-    Training batches are shuffled and augmented, and what fills no whole batch is left out of the epoch. Validation and
-    test give every picture once, in order. The trainer must not put samplers of its own in
+    Training batches are drawn and augmented anew in every epoch, and what fills no whole batch is left out of it.
+    Validation and test give every picture once, in order. The trainer must not put samplers of its own in
     (`use_distributed_sampler=False`).
 
     Args:
@@ -32,15 +35,15 @@ class PictureDataModule(LightningDataModule):
         data: The `data` section of the configuration.
         loader: The `loader` section; `batch_size` counts the pictures of a batch over all ranks.
         augment: The `augment` section.
-        seed: Of shuffling and augmentation.
+        seed: Of draws, augmentation and mixing.
         limit_batches: At most so many batches of each kind.
         overfit_batches: Train and validate on so many batches alone: those that epoch 0 would begin with, in the same
-            order in every epoch, unaugmented.
+            order in every epoch, as evaluation sees them.
         rank: This process.
         world_size: All processes.
 
     Raises:
-        UserError: A split is too small, the batch cannot be shared evenly, or the augmentation is wrong.
+        UserError: The batch cannot be shared evenly, a transform is wrong, or there is no memory for the cache.
     """
 
     def __init__(
@@ -57,71 +60,111 @@ class PictureDataModule(LightningDataModule):
         world_size: int = 1,
     ) -> None:
         super().__init__()
+        self._data, self._augment = data, augment
         self._prepared = prepared
-        self._data = data
         self._loader = loader
         self._seed = seed
         self._limit = limit_batches
         self._overfit = overfit_batches
         self._ranks = {"rank": rank, "world_size": world_size}
-        if loader.batch_size % world_size:
-            raise UserError(
-                f"loader.batch_size {loader.batch_size} cannot be shared evenly by {world_size} processes; choose a "
-                f"multiple of {world_size}"
-            )
-        plain = overfit_batches is not None or not augment.train
-        self._augmenter = None if plain else build(augment.train, channels=data.channels, image_size=data.image_size)
-
-    def train_dataloader(self) -> ResumableLoader:
-        """Training batches; the loader has state (`state_dict`, `load_state_dict`) for exact resumption."""
-        split = self._split("train")
-        if self._overfit is None:
-            rows, seed = _all(split), self._seed
+        self._processes = local_ranks(world_size)
+        self._mix = augment.mix if augment.mix.is_on and overfit_batches is None else None
+        _check_shares(loader.batch_size, world_size, mixed=self._mix is not None)
+        # OpenCV must not have threads of its own when workers are forked.
+        single_threaded()
+        train = prepared.split("train")
+        if overfit_batches is None:
+            self._train = for_training(train, data, loader, augment)
+            self._val = for_evaluation(prepared.split("val"), data, augment)
         else:
-            rows, seed = self._overfit_rows(split), None
-        batches = EpochBatches(rows, self._loader.batch_size, seed=seed, limit=self._limit, **self._ranks)
-        return ResumableLoader(self._dataset(split, self._augmenter), batches, num_workers=self._loader.num_workers)
-
-    def val_dataloader(self) -> DataLoader[Batch]:
-        """Every validation picture; with `overfit_batches` the training pictures."""
-        if self._overfit is not None:
-            split = self._split("train")
-            return self._eval(split, self._overfit_rows(split))
-        split = self._split("val")
-        return self._eval(split, _all(split))
-
-    def test_dataloader(self) -> DataLoader[Batch]:
-        """Every test picture."""
-        split = self._split("test")
-        return self._eval(split, _all(split))
-
-    def _eval(self, split: Split, rows: Rows) -> DataLoader[Batch]:
-        sampler = EveryRow(rows, self._loader.eval_batch_size, limit=self._limit, **self._ranks)
-        return every_row_loader(self._dataset(split, None), sampler, num_workers=self._loader.num_workers)
-
-    def _overfit_rows(self, split: Split) -> Rows:
-        count = (self._overfit or 0) * self._loader.batch_size
-        return shuffled(_all(split), self._seed, 0)[:count]
-
-    def _dataset(self, split: Split, augmenter: Augmenter | None) -> BatchDataset:
-        return BatchDataset(
-            split,
-            channels=self._data.channels,
-            image_size=self._data.image_size,
-            augmenter=augmenter,
-            seed=self._seed,
+            self._train = self._val = for_evaluation(train, data, augment)
+        self._keeper = Keeper(
+            loader.cache,
+            [self._train.pictures] if overfit_batches else [self._train.pictures, self._val.pictures],
+            prepared,
+            processes=self._processes,
+            brief=limit_batches is not None or overfit_batches is not None,
+            speaks=rank == 0,
         )
 
-    def _split(self, name: Any) -> Split:
-        split = self._prepared.split(name)
-        least = self._ranks["world_size"]
-        if len(split) < least:
+    def train_dataloader(self) -> ResumableLoader:
+        """Training batches; the loader has state (`state_dict`, `load_state_dict`) for exact resumption.
+
+        Raises:
+            UserError: There are too few training pictures, or none of some class that is to be balanced.
+        """
+        together = 2 if self._mix else 1  # what is mixed stays on one rank
+        self._check("train", self._train, together)
+        order, count = self._order
+        size = self._loader.batch_size
+        batches = EpochBatches(order, count, size, limit=self._limit, together=together, **self._ranks)
+        dataset = self._dataset(self._train, self._mix)
+        return ResumableLoader(dataset, batches, self._workers(self._train, len(batches)))
+
+    def val_dataloader(self) -> BatchLoader:
+        """Every validation picture; with `overfit_batches` the training pictures.
+
+        Raises:
+            UserError: There are too few of them.
+        """
+        if self._overfit is None:
+            return self._every("val", self._val)
+        order, _ = self._order
+        return self._every("train", self._val, order(0).rows)
+
+    def test_dataloader(self) -> BatchLoader:
+        """Every test picture.
+
+        Raises:
+            UserError: There are too few of them, or `augment.eval` does not suit them.
+        """
+        return self._every("test", for_evaluation(self._prepared.split("test"), self._data, self._augment))
+
+    def _every(self, name: str, recipe: Recipe, rows: Rows | None = None) -> BatchLoader:
+        self._check(name, recipe)
+        rows = np.arange(len(recipe.pictures), dtype=np.int64) if rows is None else rows
+        batches = EveryRow(rows, self._loader.eval_batch_size, limit=self._limit, **self._ranks)
+        return BatchLoader(self._dataset(recipe), batches, self._workers(recipe, len(batches)))
+
+    @cached_property
+    def _order(self) -> tuple[Order, int]:
+        """The order of an epoch, and its length."""
+        labels = self._train.pictures.split.labels
+        order: Order = Shuffled(len(labels), self._seed)
+        if self._loader.sampling == "balanced":
+            order = Balanced(labels, self._data.class_names, self._seed)
+        if self._overfit is None:
+            return order, len(labels)
+        first = order(0).part(0, self._overfit * self._loader.batch_size)
+        return Fixed(first), len(first.rows)
+
+    def _dataset(self, recipe: Recipe, mix: MixConfig | None = None) -> BatchDataset:
+        pictures, augmenter = recipe
+        kept = self._keeper.pictures(pictures)
+        return BatchDataset(pictures.split, kept, pictures.shape, augmenter=augmenter, mix=mix, seed=self._seed)
+
+    def _workers(self, recipe: Recipe, batches: int) -> Workers:
+        wish, encoded = self._loader.num_workers, recipe.pictures.split.encoded
+        share = min(max(1, usable_cores() // self._processes), batches) if encoded else 0
+        return Workers(share if wish == "auto" else wish, self._loader.prefetch)
+
+    def _check(self, name: str, recipe: Recipe, each: int = 1) -> None:
+        least = each * self._ranks["world_size"]
+        if len(recipe.pictures) < least:
             raise UserError(
-                f"the {name} part of data '{self._data.name}' has {len(split)} pictures and needs at least {least}; "
-                "change the fractions in prepare"
+                f"the {name} part of data '{self._data.name}' has {len(recipe.pictures)} pictures and needs at least "
+                f"{least}; change the fractions in prepare"
             )
-        return split
 
 
-def _all(split: Split) -> Rows:
-    return np.arange(len(split), dtype=np.int64)
+def _check_shares(batch_size: int, world_size: int, *, mixed: bool) -> None:
+    if batch_size % world_size:
+        raise UserError(
+            f"loader.batch_size {batch_size} cannot be shared evenly by {world_size} processes; choose a multiple of "
+            f"{world_size}"
+        )
+    if mixed and world_size > 1 and batch_size // world_size % 2:
+        raise UserError(
+            f"augment.mix mixes pairs of pictures, and loader.batch_size {batch_size} gives each of {world_size} "
+            f"processes {batch_size // world_size}; choose a multiple of {2 * world_size}"
+        )

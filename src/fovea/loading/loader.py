@@ -2,15 +2,31 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch.utils.data import DataLoader
 
 from fovea.augment import single_threaded
 from fovea.core.errors import RunError
-from fovea.loading.dataset import Batch, BatchDataset
+from fovea.loading.dataset import Batch, BatchDataset, Failure
 from fovea.loading.sampler import EpochBatches, EveryRow
+
+
+@dataclass(frozen=True)
+class Workers:
+    """The processes that make batches.
+
+    Attributes:
+        count: 0 makes them in the process that asks.
+        prefetch: Batches that each makes ahead.
+    """
+
+    count: int = 0
+    prefetch: int = 2
 
 
 def ready_made(batch: Batch) -> Batch:
@@ -20,10 +36,56 @@ def ready_made(batch: Batch) -> Batch:
 
 def start_worker(_: int) -> None:
     """Runs first in every worker."""
+    # Ctrl-C goes to all processes of a terminal; the one that asks for batches decides what becomes of it.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    torch.set_num_threads(1)
     single_threaded()
 
 
-class ResumableLoader(DataLoader[Batch]):
+class BatchLoader(DataLoader[Batch]):
+    """A loader of ready-made batches.
+
+    Args:
+        dataset: Makes the batches.
+        batches: Names them.
+        workers: The processes that do it. Where pictures need no work, none are started.
+
+    Raises:
+        RunError: While iterating: a picture cannot be read, or a worker was killed.
+    """
+
+    def __init__(self, dataset: BatchDataset, batches: EpochBatches | EveryRow, workers: Workers) -> None:
+        # Handing a batch from process to process takes a hundred times as long as copying it out of memory.
+        count = workers.count if dataset.per_picture else 0
+        super().__init__(
+            dataset,
+            batch_sampler=batches,  # type: ignore[arg-type]
+            collate_fn=ready_made,  # type: ignore[arg-type]
+            num_workers=count,
+            worker_init_fn=start_worker,
+            persistent_workers=count > 0,
+            prefetch_factor=workers.prefetch if count else None,
+            pin_memory=torch.cuda.is_available(),
+        )
+        self._pictures = dataset
+
+    def __iter__(self) -> Iterator[Batch]:  # type: ignore[override]
+        self._pictures.ready()
+        try:
+            for batch in super().__iter__():
+                if isinstance(batch, Failure):
+                    raise batch.kind(batch.message)
+                yield batch
+        except RuntimeError as error:
+            if not str(error).startswith("DataLoader worker (pid"):
+                raise
+            raise RunError(
+                f"a loader process was killed ({_first_line(error)}), as happens when memory or /dev/shm is full; "
+                "lower loader.num_workers, loader.prefetch or loader.batch_size"
+            ) from error
+
+
+class ResumableLoader(BatchLoader):
     """A loader that knows how many batches were taken from it, and can begin after them.
 
     Lightning keeps `state_dict()` in its checkpoints and gives it back before the first iteration. Workers read ahead,
@@ -32,11 +94,11 @@ class ResumableLoader(DataLoader[Batch]):
     Args:
         dataset: Makes the batches.
         batches: Names them.
-        num_workers: Processes that make batches; 0 makes them here. Where pictures need no work, none are started.
+        workers: The processes that do it.
     """
 
-    def __init__(self, dataset: BatchDataset, batches: EpochBatches, *, num_workers: int = 0) -> None:
-        super().__init__(dataset, **_arguments(dataset, batches, num_workers))
+    def __init__(self, dataset: BatchDataset, batches: EpochBatches, workers: Workers) -> None:
+        super().__init__(dataset, batches, workers)
         self._batches = batches
         self._at = (batches.epoch, batches.start)
 
@@ -73,18 +135,5 @@ class ResumableLoader(DataLoader[Batch]):
         self._at = (state["epoch"], state["batch"])
 
 
-def every_row_loader(dataset: BatchDataset, batches: EveryRow, *, num_workers: int = 0) -> DataLoader[Batch]:
-    """A loader without state, for evaluation."""
-    return DataLoader(dataset, **_arguments(dataset, batches, num_workers))
-
-
-def _arguments(dataset: BatchDataset, batches: EpochBatches | EveryRow, num_workers: int) -> dict[str, Any]:
-    # Handing a batch from process to process takes a hundred times as long as copying it out of memory.
-    num_workers = num_workers if dataset.per_picture else 0
-    return {
-        "batch_sampler": batches,
-        "collate_fn": ready_made,
-        "num_workers": num_workers,
-        "worker_init_fn": start_worker,
-        "persistent_workers": num_workers > 0,
-    }
+def _first_line(error: BaseException) -> str:
+    return str(error).splitlines()[0].rstrip(".")

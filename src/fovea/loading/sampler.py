@@ -6,14 +6,9 @@ import math
 from collections.abc import Iterator
 from typing import NamedTuple
 
-import numpy as np
-import numpy.typing as npt
 from torch.utils.data import Sampler
 
-Rows = npt.NDArray[np.int64]
-
-# The first word of the shuffle's seed, so that no other user of (seed, epoch) draws the same numbers.
-_STREAM = 0x5F1
+from fovea.loading.order import Order, Rows
 
 
 class BatchKey(NamedTuple):
@@ -22,15 +17,12 @@ class BatchKey(NamedTuple):
     Attributes:
         epoch: Decides the augmentation.
         rows: int64 [B], rows of the split.
+        draws: int64 [B], how often the same row came earlier in the epoch; None: never any.
     """
 
     epoch: int
     rows: Rows
-
-
-def shuffled(rows: Rows, seed: int, epoch: int) -> Rows:
-    """The rows in the order of an epoch."""
-    return np.random.default_rng((_STREAM, seed, epoch)).permutation(rows)
+    draws: Rows | None = None
 
 
 class EpochBatches(Sampler[BatchKey]):
@@ -40,12 +32,13 @@ class EpochBatches(Sampler[BatchKey]):
     that fill no whole batch are left out of the epoch, unless there are fewer rows than one batch holds.
 
     Args:
-        rows: int64 [N], the rows to draw from.
+        order: Gives the draws of an epoch.
+        count: Draws of an epoch.
         batch_size: Rows of a batch over all ranks.
-        seed: Of the shuffle; None keeps the rows in their order in every epoch.
         limit: At most so many batches an epoch.
         rank: This process.
         world_size: All processes.
+        together: So many neighbouring rows of a batch are never shared out to different ranks.
 
     Attributes:
         epoch: The epoch that the next iteration gives.
@@ -54,21 +47,21 @@ class EpochBatches(Sampler[BatchKey]):
 
     def __init__(
         self,
-        rows: Rows,
+        order: Order,
+        count: int,
         batch_size: int,
         *,
-        seed: int | None,
         limit: int | None = None,
         rank: int = 0,
         world_size: int = 1,
+        together: int = 1,
     ) -> None:
-        self._rows = rows
-        self._batch = min(batch_size, len(rows))
-        self._seed = seed
-        batches = len(rows) // self._batch
+        self._order = order
+        self._batch = min(batch_size, count)
+        batches = count // self._batch
         self._batches = batches if limit is None else min(batches, limit)
-        self._from = self._batch * rank // world_size
-        self._to = self._batch * (rank + 1) // world_size
+        groups = math.ceil(self._batch / together)
+        self._from, self._to = (min(self._batch, groups * r // world_size * together) for r in (rank, rank + 1))
         self.epoch = 0
         self.start = 0
         # Lightning calls set_epoch on `loader.batch_sampler.sampler`, never on a batch sampler itself.
@@ -86,10 +79,11 @@ class EpochBatches(Sampler[BatchKey]):
     def __iter__(self) -> Iterator[BatchKey]:
         epoch, start = self.epoch, self.start
         self.start = 0
-        order = self._rows if self._seed is None else shuffled(self._rows, self._seed, epoch)
+        draws = self._order(epoch)
         for batch in range(start, self._batches):
             first = batch * self._batch
-            yield BatchKey(epoch, order[first + self._from : first + self._to])
+            share = draws.part(first + self._from, first + self._to)
+            yield BatchKey(epoch, share.rows, share.before)
 
 
 class EveryRow(Sampler[BatchKey]):

@@ -35,9 +35,27 @@ class NormalizedNet(nn.Module):
     def normalize(self, pixels: Tensor) -> Tensor:
         """Pixels 0..255, uint8 or float [B, C, H, W], to normalised floats of the same shape and memory layout."""
         # In place on the one copy: measured faster than addcmul and than promotion inside the multiplication.
-        return pixels.to(self.scale.dtype, copy=True).mul_(self.scale).add_(self.shift)
+        result = pixels.to(self.scale.dtype, copy=True)
+        if _interleaved(result):
+            # The same numbers by whole rows: three channels at a time take the processor ten times as long.
+            rows, width = result.permute(0, 2, 3, 1).flatten(2), result.shape[3]
+            rows.mul_(self.scale.flatten().repeat(width)).add_(self.shift.flatten().repeat(width))
+            return result
+        return result.mul_(self.scale).add_(self.shift)
 
     def forward(self, pixels: Tensor) -> Tensor:
         """Pixels 0..255, uint8 or float [B, C, H, W], to logits [B, K]."""
         logits: Tensor = self.net(self.normalize(pixels))
         return logits
+
+
+def _interleaved(pixels: Tensor) -> bool:
+    """Whether the channels of a pixel lie side by side in the processor's memory, outside of any export."""
+    if torch.compiler.is_compiling():
+        return False
+    return (
+        pixels.device.type == "cpu"
+        and pixels.shape[1] > 1
+        and pixels.is_contiguous(memory_format=torch.channels_last)
+        and not pixels.is_contiguous()
+    )
