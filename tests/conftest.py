@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from pathlib import Path
 
 import pytest
@@ -47,3 +48,6 @@ def _no_outside_state(monkeypatch: pytest.MonkeyPatch) -> None:
         "KEDRO_ENV",
     ):
         monkeypatch.delenv(name, raising=False)
+    # A session of tracking that another test configured would take the runs of this one.
+    if "fovea.tracking.session" in sys.modules:
+        monkeypatch.setattr("fovea.tracking.session._session", None)

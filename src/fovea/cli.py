@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 COMMANDS = {
     "run": "fovea.commands.run:command",
     "config": "fovea.commands.config:command",
+    "preview": "fovea.commands.preview:command",
     "ui": "fovea.commands.ui:command",
     "dvc-yaml": "fovea.commands.dvc_yaml:command",
     "tracking-sync": "fovea.commands.sync:command",

@@ -39,7 +39,11 @@ class FakeSplit:
     def ids(self) -> list[str]:
         return [f"picture-{row}" for row in range(len(self))]
 
-    def image(self, row: int) -> NDArray[np.uint8]:
+    @property
+    def encoded(self) -> bool:
+        return not self.in_one_piece
+
+    def image(self, row: int, *, least_side: int | None = None, fast: bool = False) -> NDArray[np.uint8]:
         return self.pixels[row]
 
     def images(self) -> NDArray[np.uint8] | None:
@@ -52,6 +56,7 @@ class FakePrepared:
     splits: dict[str, FakeSplit]
     classes: Sequence[str] = tuple(CLASSES)
     name: str = "insects"
+    image_size: int | None = SIZE
 
     @property
     def meta(self) -> SimpleNamespace:
@@ -59,7 +64,7 @@ class FakePrepared:
             name=self.name,
             classes=self.classes,
             channels=1,
-            image_size=SIZE,
+            image_size=self.image_size,
             counts={name: len(split) for name, split in self.splits.items()},
             digest="ab" * 32,
         )

@@ -40,6 +40,13 @@ def test_a_model_of_the_same_classes_under_another_name_fits(prepared: Any, mode
     assert prepared.name != model.facts["data"]["name"]
 
 
+def test_pictures_of_any_size_fit_every_model(prepared: Any, model: Any) -> None:
+    prepared.image_size = None
+    model.facts["data"] |= {"image_size": 224}
+    check_model(prepared, model)
+    assert prepared.meta.image_size is None
+
+
 def test_data_without_test_pictures_are_refused(prepared: Any, model: Any, make_split: Any) -> None:
     prepared.splits["test"] = make_split([], [])
     with pytest.raises(UserError, match=r"'insects' has no test pictures; raise prepare\.test_fraction"):

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+import struct
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from fovea.core.errors import UserError
 from fovea.evaluation.pictures import Unreadable, picture_files, read_picture, shown_path
+from fovea.pictures import Limits, decode, examine
 
 # A red left and a blue right half, in OpenCV's order of channels.
 PICTURE = np.zeros((20, 40, 3), np.uint8)
@@ -50,16 +53,35 @@ def test_a_source_without_pictures_is_refused(tmp_path: Path, name: str, words: 
 
 
 def test_colours_arrive_as_red_green_blue(tmp_path: Path) -> None:
-    image = read_picture(write(tmp_path / "a.png"), 3, 10)
-    assert (image.shape, image.dtype) == ((10, 10, 3), np.uint8)
+    image = read_picture(write(tmp_path / "a.png"), 3)
+    assert (image.shape, image.dtype) == ((20, 40, 3), np.uint8)
     assert image[5, 0].tolist() == [255, 0, 0]
-    assert image[5, 9].tolist() == [0, 0, 255]
+    assert image[5, 39].tolist() == [0, 0, 255]
+
+
+def test_a_picture_comes_upright_at_its_own_size(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned clockwise
+    Image.fromarray(PICTURE[:, :, ::-1]).save(tmp_path / "a.jpg", exif=exif, quality=95)
+    image = read_picture(tmp_path / "a.jpg", 3)
+    assert image.shape == (40, 20, 3)
+    assert image[3, 10] == pytest.approx([255, 0, 0], abs=8)
+    assert image[36, 10] == pytest.approx([0, 0, 255], abs=8)
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".bmp", ".tiff", ".gif"])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_every_format_is_read_as_it_is_trained_on(tmp_path: Path, suffix: str, channels: int) -> None:
+    path = tmp_path / f"a{suffix}"
+    Image.fromarray(PICTURE).save(path)
+    packed = examine(path.read_bytes(), path.name, Limits()).packed
+    assert np.array_equal(read_picture(path, channels), decode(packed, channels))
 
 
 def test_colours_become_grey_where_the_model_wants_one_channel(tmp_path: Path) -> None:
-    image = read_picture(write(tmp_path / "a.png"), 1, 28)
-    assert image.shape == (28, 28, 1)
-    assert image[14, 0, 0] == round(0.299 * 255)  # ITU-R BT.601
+    image = read_picture(write(tmp_path / "a.png"), 1)
+    assert image.shape == (20, 40, 1)
+    assert image[10, 0, 0] == round(0.299 * 255)  # ITU-R BT.601
 
 
 @pytest.mark.parametrize(
@@ -73,7 +95,7 @@ def test_colours_become_grey_where_the_model_wants_one_channel(tmp_path: Path) -
 )
 @pytest.mark.parametrize("channels", [1, 3])
 def test_every_kind_of_pixel_becomes_bytes(tmp_path: Path, picture: np.ndarray, channels: int) -> None:
-    image = read_picture(write(tmp_path / "a.png", picture), channels, 8)
+    image = read_picture(write(tmp_path / "a.png", picture), channels)
     assert (image == 51).all()
     assert image.shape == (8, 8, channels)
 
@@ -86,6 +108,10 @@ def unreadable_file(folder: Path, kind: str) -> Path:
             path.touch()
         case "text":
             path.write_text("hello " * 100)
+        case "document":
+            path.write_bytes(b"%PDF-1.7" + bytes(100))
+        case "damaged":
+            path.write_bytes(good.replace(b"IDAT", b"IDAX"))
         case "cut short":
             path.write_bytes(good[: len(good) // 2])
         case "pipe":
@@ -101,8 +127,10 @@ def unreadable_file(folder: Path, kind: str) -> Path:
     ("kind", "reason"),
     [
         ("empty", "the file is empty"),
-        ("text", "not a picture, or damaged"),
-        ("cut short", "not a picture, or damaged"),
+        ("text", "not a picture"),
+        ("document", "a kind of picture that is not read"),
+        ("cut short", "the end of the file is missing"),
+        ("damaged", "the picture is damaged"),
         ("pipe", "not a regular file"),
         ("dead link", "the link leads nowhere"),
         ("loop", "the link leads nowhere"),
@@ -112,17 +140,22 @@ def test_what_cannot_be_read_has_a_reason(tmp_path: Path, kind: str, reason: str
     path = unreadable_file(tmp_path, kind)
     assert path in picture_files(tmp_path)
     with pytest.raises(Unreadable, match=reason):
-        read_picture(path, 1, 8)
+        read_picture(path, 1)
 
 
 def test_a_picture_of_too_many_pixels_has_a_reason(tmp_path: Path) -> None:
-    # The header of a grey BMP of 60,000 x 60,000 pixels, without its pixels.
-    header = b"BM" + (54).to_bytes(12, "little")
-    header += b"".join(n.to_bytes(4, "little") for n in (54, 40, 60_000, 60_000))
-    header += (1).to_bytes(2, "little") + (24).to_bytes(2, "little") + bytes(24)
+    # The header of a BMP of 60,000 x 60,000 pixels, without its pixels.
+    header = b"BM" + struct.pack("<LLLLLLHH", 54, 0, 54, 40, 60_000, 60_000, 1, 24) + bytes(24)
     (tmp_path / "huge.bmp").write_bytes(header)
-    with pytest.raises(Unreadable):
-        read_picture(tmp_path / "huge.bmp", 1, 8)
+    with pytest.raises(Unreadable, match="too many pixels"):
+        read_picture(tmp_path / "huge.bmp", 1)
+
+
+def test_a_file_of_too_many_bytes_is_not_read(tmp_path: Path) -> None:
+    with (tmp_path / "huge.jpg").open("wb") as file:
+        file.truncate(200_000_000)
+    with pytest.raises(Unreadable, match="too many pixels or bytes"):
+        read_picture(tmp_path / "huge.jpg", 3)
 
 
 def test_a_name_that_is_no_text_can_still_be_written_into_a_table() -> None:

@@ -11,10 +11,11 @@ from PIL import Image
 
 from fovea.evaluation import metrics, plots
 from fovea.evaluation.gallery import Mistake, gallery
+from fovea.inspection.drawing import MOST_CLASSES, png
 
 
-def size(png: bytes) -> tuple[int, int]:
-    with Image.open(io.BytesIO(png)) as image:
+def size(content: bytes) -> tuple[int, int]:
+    with Image.open(io.BytesIO(content)) as image:
         image.load()
         return image.size
 
@@ -39,7 +40,7 @@ def test_training_curves_draw_what_the_history_has() -> None:
 def test_training_curves_do_without_validation() -> None:
     figure = plots.training_curves(pd.DataFrame({"epoch": [0], "train/loss": [2.0]}))
     assert [axes.get_ylabel() for axes in figure.axes] == ["loss (nats)"]
-    assert size(plots.png(figure))[0] > 100
+    assert size(png(figure))[0] > 100
 
 
 def test_confusion_of_a_few_classes_names_and_counts_them() -> None:
@@ -54,25 +55,23 @@ def test_confusion_of_a_thousand_classes_names_the_most_confused_and_keeps_every
     counts[7, 900] = 4
     (axes,) = plots.confusion(counts, [f"class {row}" for row in range(1000)]).axes
     shown = names(axes.yaxis)
-    assert len(shown) == plots.MOST_CLASSES
+    assert len(shown) == MOST_CLASSES
     assert {"class 7", "class 900", "the other 961 classes"} <= set(shown)
     assert sum(int(text) for text in texts(axes)) == counts.sum()
 
 
 @pytest.mark.parametrize("count", [1, 2, 40, 41, 1000])
 def test_confusion_of_any_number_of_classes_is_a_picture_of_sensible_size(count: int) -> None:
-    png = plots.png(
-        plots.confusion(np.eye(count, dtype=np.int64), [f"a rather long name {row}" for row in range(count)])
-    )
-    assert 200 < min(size(png)) <= max(size(png)) < 2000
-    assert len(png) < 300_000
+    drawn = png(plots.confusion(np.eye(count, dtype=np.int64), [f"a rather long name {row}" for row in range(count)]))
+    assert 200 < min(size(drawn)) <= max(size(drawn)) < 2000
+    assert len(drawn) < 300_000
 
 
 def test_names_are_whole_and_never_read_as_formulas() -> None:
     name = "$x^{ " + "and a very long description " * 8 + "end"
     (axes,) = plots.confusion(np.eye(2, dtype=np.int64), [name, "b"]).axes
     assert names(axes.yaxis)[0].split() == name.split()
-    assert size(plots.png(axes.figure))[0] > 500
+    assert size(png(axes.figure))[0] > 500
 
 
 def test_reliability_shows_accuracy_and_counts_of_each_bin() -> None:
@@ -84,12 +83,12 @@ def test_reliability_shows_accuracy_and_counts_of_each_bin() -> None:
 
 
 def test_letters_that_the_font_lacks_cause_no_warning(recwarn: pytest.WarningsRecorder) -> None:
-    plots.png(plots.confusion(np.eye(2, dtype=np.int64), ["猫", "犬"]))
+    png(plots.confusion(np.eye(2, dtype=np.int64), ["猫", "犬"]))
     assert not recwarn.list
 
 
 def test_the_same_figure_gives_the_same_bytes() -> None:
-    first, second = (plots.png(plots.confusion(np.eye(3, dtype=np.int64), list("abc"))) for _ in range(2))
+    first, second = (png(plots.confusion(np.eye(3, dtype=np.int64), list("abc"))) for _ in range(2))
     assert first == second
 
 
@@ -102,7 +101,7 @@ def test_gallery_takes_pictures_of_any_size(shape: tuple[int, int, int]) -> None
     assert texts(axes) == ["seven → one\n0.99"] * 10
     sheet = axes.images[0].get_array()
     assert (sheet == 7).any()
-    assert size(plots.png(figure))[0] > 900
+    assert size(png(figure))[0] > 900
 
 
 def test_gallery_grows_for_long_names_and_keeps_them_whole() -> None:

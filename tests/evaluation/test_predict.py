@@ -38,8 +38,29 @@ def test_a_row_for_every_picture_whatever_the_batches(model: Any, folder: Path, 
     assert good["probability"].iloc[0] == pytest.approx(1 / first.sum())
     assert good["reason"].isna().all()
     bad = table[table["status"] == "unreadable"]
-    assert bad["reason"].tolist() == ["not a picture, or damaged", "the file is empty"]
+    assert bad["reason"].tolist() == ["not a picture", "the file is empty"]
     assert bad[["predicted", "probability"]].isna().all(axis=None)
+
+
+def test_a_picture_is_seen_as_the_model_was_validated(model: Any, tmp_path: Path) -> None:
+    # Bright at the ends of the long side, which are cut; dark in the middle; and a bright middle of the middle.
+    picture = np.full((40, 100), 255, np.uint8)
+    picture[:, 30:70] = 0
+    picture[10:30, 35:65] = 255
+    cv2.imwrite(str(tmp_path / "a.png"), picture)
+    cut = {"_target_": "albumentations.CenterCrop", "height": 20, "width": 20}
+    assert predict_folder(model, str(tmp_path), 10)["predicted"].tolist() == ["bee"]
+    model.facts["config"] = {"augment": {"eval": [cut]}}
+    assert predict_folder(model, str(tmp_path), 10)["predicted"].tolist() == ["cat"]
+
+
+def test_a_picture_that_the_transforms_cannot_take_is_a_row_with_the_reason(model: Any, folder: Path) -> None:
+    cut = {"_target_": "albumentations.CenterCrop", "height": 8, "width": 8}
+    cv2.imwrite(str(folder / "a.png"), np.zeros((3, 3), np.uint8))
+    model.facts["config"] = {"augment": {"eval": [cut]}}
+    table = predict_folder(model, str(folder), 10)
+    assert table["status"].tolist() == ["unreadable", "unreadable", "ok", "unreadable", "ok"]
+    assert table["reason"].iloc[0].startswith("augment.eval cannot change a 3x3x1 picture: ")
 
 
 def test_the_table_survives_csv(model: Any, folder: Path, tmp_path: Path) -> None:

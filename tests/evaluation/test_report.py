@@ -14,8 +14,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from fovea.core import html
 from fovea.core.errors import RunError
-from fovea.evaluation import html
 from fovea.evaluation.gallery import Mistake
 from fovea.evaluation.outcome import Outcome, headline
 from fovea.evaluation.report import Findings, Report, write_report

@@ -8,6 +8,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -15,7 +16,8 @@ from fovea import tracking
 from fovea.config.schema import EvaluateConfig
 from fovea.core.errors import RunError, UserError
 from fovea.evaluation.metrics import wilson
-from fovea.evaluation.stage import Evaluation, evaluate
+from fovea.evaluation.stage import Evaluation, evaluate, mistakes, outcome_of
+from fovea.evaluation.view import view_of
 
 CONFIG = EvaluateConfig(batch_size=3, confidence=0.9, gallery=1)
 HISTORY = pd.DataFrame({"epoch": [0, 1], "train/loss": [2.0, 1.0], "val/acc": [0.5, 1.0]})
@@ -94,6 +96,16 @@ def test_the_run_gets_test_numbers_once_and_the_files(evaluated: Evaluation, run
         *(f"report/{name}.png" for name in pictures),
     }
     assert run.datasets == [("insects", "ab" * 32, "evaluation", {"pictures": 8})]
+
+
+def test_pictures_of_any_size_are_tested_and_shown_whole(prepared, model, run, make_split) -> None:
+    test = make_split([0, 255, 127], [0, 2, 0], in_one_piece=False)
+    test.pixels = [np.full((9 + row, 30, 1), level, np.uint8) for row, level in enumerate((0, 255, 127))]
+    prepared.image_size, prepared.splits["test"] = None, test
+    result = evaluate(prepared, model, HISTORY, SimpleNamespace(name="insects"), CONFIG)
+    assert result.predictions["predicted"].tolist() == ["ant", "cat", "bee"]
+    outcome = outcome_of(model.network(), test, view_of(model), model.facts["data"]["classes"], 3)
+    assert [mistake.image.shape for mistake in mistakes(outcome, test, 5)] == [(11, 30, 1)]
 
 
 def test_without_validation_pictures_there_is_no_validation_accuracy(prepared, model, run, make_split) -> None:

@@ -22,6 +22,7 @@ CLASSES = ["<cat>", "Hündin", "3"]
 class Split:
     """Twenty-one coloured pictures of 8x8 pixels."""
 
+    encoded = False
     labels = np.arange(21) % 3
     pixels = np.random.default_rng(0).integers(0, 256, (21, 8, 8, 3)).astype(np.uint8)
 
@@ -30,6 +31,19 @@ class Split:
 
     def images(self) -> np.ndarray:
         return self.pixels
+
+
+class Photos(Split):
+    """The same number of pictures, of different sizes."""
+
+    encoded = True
+    sizes = np.random.default_rng(1).integers(6, 40, (21, 2))
+
+    def images(self) -> None:
+        return None
+
+    def image(self, row: int, *, least_side: int | None = None, fast: bool = False) -> np.ndarray:
+        return np.random.default_rng(row).integers(0, 256, (*self.sizes[row], 3), dtype=np.uint8)
 
 
 @pytest.fixture
@@ -63,6 +77,13 @@ def model(network: nn.Module, tmp_path: Path) -> Any:
 def prepared(split: Split, tmp_path: Path) -> Any:
     meta = SimpleNamespace(name="pets", classes=tuple(CLASSES), channels=3, image_size=8)
     return SimpleNamespace(path=tmp_path, meta=meta, split=lambda name: split)
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Any:
+    """Prepared data of pictures of any size."""
+    meta = SimpleNamespace(name="pets", classes=tuple(CLASSES), channels=3, image_size=None)
+    return SimpleNamespace(path=tmp_path, meta=meta, split=lambda name: Photos())
 
 
 @pytest.fixture

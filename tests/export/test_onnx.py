@@ -10,9 +10,12 @@ import numpy as np
 import pytest
 from torch import nn
 
+from fovea.augment import build_eval
 from fovea.core.errors import UserError
 from fovea.evaluation.infer import logits
 from fovea.export.onnx import check_installed, onnx_logits, write_onnx
+
+VIEW = build_eval([], channels=3, image_size=8)
 
 onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
@@ -44,7 +47,7 @@ def test_the_file_takes_bytes_of_any_batch(file: Path) -> None:
 
 
 def test_the_file_answers_as_the_network(file: Path, network: nn.Module, split: Any) -> None:
-    np.testing.assert_allclose(onnx_logits(file, split, 4), logits(network, split, 5), atol=1e-5)
+    np.testing.assert_allclose(onnx_logits(file, split, VIEW, 4), logits(network, split, VIEW, 5), atol=1e-5)
 
 
 def test_the_file_holds_no_path_of_this_machine(file: Path) -> None:

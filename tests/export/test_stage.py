@@ -12,6 +12,7 @@ import pytest
 
 from fovea.config.schema import ExportConfig
 from fovea.core.errors import RunError, UserError
+from fovea.evaluation.infer import logits
 from fovea.export import OnnxModel, stage
 
 CONFIG = ExportConfig(opset=18, batch_size=10, tolerance=1e-4)
@@ -44,6 +45,20 @@ def test_the_model_itself_tells_its_classes_and_origin(prepared: Any, model: Any
 def test_a_published_export_opens_again(prepared: Any, model: Any, logged: set[str], tmp_path: Path) -> None:
     stage.export(prepared, model, CONFIG).publish(tmp_path / "export")
     assert OnnxModel.open(tmp_path / "export").file == tmp_path / "export" / "model.onnx"
+
+
+def test_pictures_of_any_size_are_seen_as_the_model_was_tested(photos, model, logged, monkeypatch) -> None:
+    flip = {"_target_": "albumentations.HorizontalFlip", "p": 1.0}
+    answers = []
+    for augment in ({}, {"eval": [flip]}):
+        model.facts["config"] = {"augment": augment}
+        monkeypatch.setattr(stage, "require", lambda found, tolerance: None)
+        monkeypatch.setattr(
+            stage, "logits", lambda *arguments: answers.append(logits(*arguments)) or answers[-1], raising=True
+        )
+        facts = json.loads((stage.export(photos, model, CONFIG).path / "export.json").read_text(encoding="utf-8"))
+        assert facts["parity"]["largest_logit_difference"] <= 1e-5
+    assert not np.array_equal(*answers)
 
 
 def test_a_model_that_answers_otherwise_is_not_logged(prepared, model, logged, monkeypatch) -> None:

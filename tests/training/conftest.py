@@ -24,8 +24,21 @@ SECTIONS: dict[str, Any] = {
         "mean": [0.1],
         "std": [0.3],
     },
-    "loader": {"batch_size": 16, "eval_batch_size": 50, "num_workers": 0},
-    "augment": {"train": []},
+    "loader": {
+        "batch_size": 16,
+        "eval_batch_size": 50,
+        "num_workers": 0,
+        "prefetch": 2,
+        "sampling": "shuffle",
+        "cache": "none",
+        "fast_decode": True,
+        "scaled_decode": True,
+    },
+    "augment": {
+        "train": [],
+        "eval": [],
+        "mix": {"mixup_alpha": 0.0, "cutmix_alpha": 0.0, "prob": 1.0, "switch_prob": 0.5},
+    },
     "model": {"name": "deep_mnist", "in_channels": None, "init": "he", "dropout": 0.3},
     "optimizer": {"name": "adam", "lr": 0.003, "weight_decay": 0.0, "betas": [0.9, 0.999], "eps": 1e-8},
     "schedule": {"name": "one_cycle", "peak_at": 0.3, "start_factor": 0.1, "end_factor": 0.001},
@@ -77,7 +90,11 @@ def make_job() -> Callable[..., TrainJob]:
 class Squares:
     """A split of made-up pictures, as `fovea.shards.Split` gives them."""
 
+    encoded = False
+
     def __init__(self, count: int, seed: int) -> None:
+        self.name = str(seed)
+        self.sizes = np.full((count, 2), 12, np.int32)
         random = np.random.default_rng(seed)
         self.labels: npt.NDArray[np.int64] = np.arange(count, dtype=np.int64) % 10
         self.keys = np.arange(count, dtype=np.uint64) + np.uint64(1000 * seed)
@@ -93,7 +110,7 @@ class Squares:
     def images(self) -> npt.NDArray[np.uint8]:
         return self._images
 
-    def image(self, row: int) -> npt.NDArray[np.uint8]:
+    def image(self, row: int, *, least_side: int | None = None, fast: bool = False) -> npt.NDArray[np.uint8]:
         return self._images[row]
 
 
@@ -106,6 +123,8 @@ class SquaresPrepared:
         classes=[str(label) for label in range(10)],
         channels=1,
         image_size=12,
+        settings={},
+        quality={},
         counts={"train": 200, "val": 50, "test": 50},
         digest="d" * 64,
         source_digest="e" * 64,

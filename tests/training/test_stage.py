@@ -92,6 +92,8 @@ def test_the_same_job_beside_itself_is_refused(make_job: MakeJob, squares: Any) 
     [
         ({"name": "other"}, "was prepared with data.name=squares, but the config says other"),
         ({"image_size": 28}, "data.image_size=12, but the config says 28"),
+        ({"channels": 3, "mean": [0.1] * 3, "std": [0.3] * 3}, "data.channels=1, but the config says 3"),
+        ({"classes": ["one", "two"]}, r"data.classes=\['0', .*\], but the config says \['one', 'two'\]"),
     ],
 )
 def test_data_prepared_for_another_config_are_refused(
@@ -101,11 +103,32 @@ def test_data_prepared_for_another_config_are_refused(
         stage.train(make_job(data=changes), squares)
 
 
+def test_classes_that_the_config_leaves_open_are_the_source_s(make_job: MakeJob, squares: Any) -> None:
+    named, open_ = make_job(trainer={"max_epochs": 1}), make_job(trainer={"max_epochs": 1}, data={"classes": None})
+    model = stage.train(open_, squares)
+    assert model.facts["data"]["classes"] == model.facts["config"]["data"]["classes"] == named.data.classes
+    assert model.facts["config_digest"] == named.digest(squares.meta.digest)
+    assert model.network()(torch.zeros(1, 1, 12, 12)).shape == (1, 10)
+
+
+def test_pictures_of_any_size_fit_every_size(make_job: MakeJob, squares: Any) -> None:
+    meta = SimpleNamespace(**{**vars(squares.meta), "image_size": None})
+    stage.check_fit(make_job(data={"image_size": 64}), SimpleNamespace(path=Path("made-up"), meta=meta))
+    meta.image_size = 12
+    with pytest.raises(UserError, match=r"data\.image_size=12, but the config says 64"):
+        stage.check_fit(make_job(data={"image_size": 64}), SimpleNamespace(path=Path("made-up"), meta=meta))
+
+
 def test_what_cannot_change_the_weights_is_not_in_the_digest(make_job: MakeJob) -> None:
     base = make_job().digest("x")
     assert make_job(loader={"num_workers": 2}, callbacks={"progress": "none"}).digest("x") == base
     assert make_job(callbacks={"checkpoint": {"every_n_steps": 7}}).digest("x") == base
+    assert make_job(loader={"prefetch": 9, "cache": "memory"}).digest("x") == base
+    assert make_job(data={"folder": "/elsewhere", "mirrors": ["https://example.org"]}).digest("x") == base
     assert make_job(seed=1).digest("x") != base
+    assert make_job(loader={"sampling": "balanced"}).digest("x") != base
+    assert make_job(augment={"mix": {"mixup_alpha": 0.2}}).digest("x") != base
+    assert make_job(data={"image_size": 24}).digest("x") != base
     assert make_job(optimizer={"lr": 0.1}).digest("x") != base
     assert make_job(callbacks={"checkpoint": {"keep": "last"}}).digest("x") != base
     assert make_job().digest("y") != base

@@ -9,6 +9,7 @@ from fovea.core.errors import UserError
 
 RAW = Path("data/01_raw")
 PREPARED = Path("data/03_primary")
+CACHE = Path("data/05_model_input/.cache")
 MODELS = Path("data/06_models")
 WORK = MODELS / "_work"
 

@@ -29,7 +29,8 @@ def check_model(prepared: PreparedData, model: TrainedModel) -> None:
     """Refuses a model that cannot be tested on these data.
 
     Raises:
-        UserError: It was trained on other classes or another kind of picture, or there is no test picture.
+        UserError: It was trained on other classes or another kind of picture, or there is no test picture. Pictures of
+            any size fit every model.
     """
     meta, trained = prepared.meta, model.facts["data"]
     found = {"classes": list(meta.classes), "channels": meta.channels, "image_size": meta.image_size}
@@ -51,6 +52,6 @@ def _difference(trained: Mapping[str, Any], found: Mapping[str, Any]) -> str:
         if one != other:
             return f"it knows class {label} as '{one}', the data as '{other}'"
     for key in ("channels", "image_size"):
-        if trained[key] != found[key]:
+        if found[key] is not None and trained[key] != found[key]:
             return f"it wants {key}={trained[key]}, the data have {found[key]}"
     return ""

@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fovea.core.errors import UserError
+from fovea.pictures.decode import decode
+from fovea.pictures.header import SUFFIXES
+from fovea.pictures.read import Limits, read
+from fovea.pictures.reasons import Reason, Unusable
+from fovea.pictures.turn import turned
 
-SUFFIXES = frozenset(
-    {".bmp", ".gif", ".jpeg", ".jpg", ".jfif", ".pgm", ".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp"}
-)
+_LIMITS = Limits()
+_WORDS: dict[Reason, str] = {
+    "empty": "the file is empty",
+    "truncated": "the end of the file is missing",
+    "damaged": "the picture is damaged",
+    "not_an_image": "not a picture",
+    "unsupported": "a kind of picture that is not read",
+    "too_large": "it has too many pixels or bytes to be decoded",
+    "bomb": "it has too many pixels to be decoded, and hardly any bytes",
+}
 
 
 class Unreadable(Exception):  # noqa: N818
@@ -38,25 +47,22 @@ def picture_files(folder: Path) -> list[Path]:
     return found
 
 
-def read_picture(path: Path, channels: int, image_size: int) -> NDArray[np.uint8]:
-    """A picture as the network wants it, uint8 [image_size, image_size, channels].
+def read_picture(path: Path, channels: int) -> NDArray[np.uint8]:
+    """A picture at its own size, uint8 [H, W, channels], just as training pictures are prepared and decoded.
 
-    Turned upright as its EXIF data say, made grey (1 channel) or RGB (3), and resized without keeping its proportions.
+    Turned upright as its EXIF data say, and made grey (1 channel) or RGB (3).
 
     Raises:
-        Unreadable: It cannot be read or decoded.
+        Unreadable: It cannot be read or decoded, or would not be kept as a training picture.
     """
+    data = _bytes(path)
     try:
-        # A pipe or a device would make the process wait for ever.
-        if not path.is_file():
-            raise Unreadable("not a regular file" if path.exists() else "the link leads nowhere")
-        data = path.read_bytes()
-    except OSError as error:
-        raise Unreadable(f"cannot be read: {error.strerror}") from None
-    if not data:
-        raise Unreadable("the file is empty")
-    image = _decode(data, channels)
-    return _resized(image, image_size).reshape(image_size, image_size, channels)
+        pixels, packed, turn = read(data, _LIMITS)
+        if pixels.shape[2] != channels:
+            pixels = decode(packed, channels)
+    except Unusable as unusable:
+        raise Unreadable(_WORDS[unusable.reason]) from None
+    return turned(pixels, turn)
 
 
 def shown_path(path: Path) -> str:
@@ -64,38 +70,13 @@ def shown_path(path: Path) -> str:
     return os.fsencode(path.as_posix()).decode("utf-8", "replace")
 
 
-def _decode(data: bytes, channels: int) -> NDArray[Any]:
-    import cv2
-
-    mode = cv2.IMREAD_GRAYSCALE if channels == 1 else cv2.IMREAD_COLOR_RGB
+def _bytes(path: Path) -> bytes:
     try:
-        with _quiet():
-            image: NDArray[Any] | None = cv2.imdecode(np.frombuffer(data, np.uint8), mode)
-    except (cv2.error, MemoryError):
-        raise Unreadable("it has too many pixels to be decoded") from None
-    if image is None:
-        raise Unreadable("not a picture, or damaged")
-    return image
-
-
-def _resized(image: NDArray[Any], side: int) -> NDArray[Any]:
-    import cv2
-
-    if image.shape[:2] == (side, side):
-        return image
-    method = cv2.INTER_AREA if min(image.shape[:2]) >= side else cv2.INTER_LINEAR
-    resized: NDArray[Any] = cv2.resize(image, (side, side), interpolation=method)
-    return resized
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keeps OpenCV from writing its own lines about a file for which there will be a row with the reason."""
-    from cv2.utils import logging
-
-    before = logging.getLogLevel()
-    logging.setLogLevel(logging.LOG_LEVEL_SILENT)
-    try:
-        yield
-    finally:
-        logging.setLogLevel(before)
+        # A pipe or a device would make the process wait for ever.
+        if not path.is_file():
+            raise Unreadable("not a regular file" if path.exists() else "the link leads nowhere")
+        if path.stat().st_size > _LIMITS.max_bytes:
+            raise Unreadable(_WORDS["too_large"])
+        return path.read_bytes()
+    except OSError as error:
+        raise Unreadable(f"cannot be read: {error.strerror}") from None

@@ -1,54 +1,26 @@
-"""Pictures of a training and of a test, drawn without a screen and without pyplot's global state.
-
-Colours are Okabe and Ito's (2008) blue and vermillion, told apart with every kind of colour vision, and by their lines.
-"""
+"""Pictures of a training and of a test."""
 
 from __future__ import annotations
 
-import io
 import textwrap
-import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from fovea.evaluation.metrics import Calibration, Floats, Ints
+from fovea.inspection.drawing import BLUE, GREY, MOST_CLASSES, VERMILLION, blank, dress
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-BLUE, VERMILLION, GREY = "#0072B2", "#D55E00", "#767676"
-MOST_CLASSES = 40  # named one by one in a confusion matrix
 _STYLES: dict[str, dict[str, Any]] = {
     "train": {"color": BLUE, "linestyle": "--", "marker": "o"},
     "val": {"color": VERMILLION, "marker": "s"},
 }
 _WORDS = {"loss": "loss (nats)", "acc": "accuracy"}
-
-
-def png(figure: Figure) -> bytes:
-    """The figure as a PNG on white, grown to hold every label."""
-    stream = io.BytesIO()
-    with warnings.catch_warnings():
-        # A class name in a script that the font lacks shows boxes; the tables of the report show the name itself.
-        warnings.filterwarnings("ignore", message="Glyph .* missing from font", category=UserWarning)
-        figure.savefig(
-            stream, format="png", dpi=90, bbox_inches="tight", facecolor="white", metadata={"Software": None}
-        )
-    return stream.getvalue()
-
-
-def blank(width: float, height: float) -> Figure:
-    """An empty figure; sizes in inches."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(width, height))
-    FigureCanvasAgg(figure)
-    return figure
 
 
 def training_curves(history: pd.DataFrame, best_epoch: int | None = None) -> Figure:
@@ -72,7 +44,7 @@ def training_curves(history: pd.DataFrame, best_epoch: int | None = None) -> Fig
                 axes.plot(history["epoch"], history[f"{split}/{name}"], markersize=3, label=split, **style)
         if best_epoch is not None:
             axes.axvline(best_epoch, color=GREY, linewidth=1, linestyle=":", label=f"kept: epoch {best_epoch}")
-        _dress(axes, "epoch", _WORDS.get(name, "learning rate"))
+        dress(axes, "epoch", _WORDS.get(name, "learning rate"))
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         if name != "lr":
             axes.legend(frameon=False, fontsize=8)
@@ -97,10 +69,10 @@ def reliability(calibration: Calibration) -> Figure:
         label="at its mean confidence",
     )
     upper.legend(frameon=False, fontsize=8, loc="lower left", bbox_to_anchor=(0, 1))
-    _dress(upper, "", f"accuracy (ECE {calibration.error:.3f})")
+    dress(upper, "", f"accuracy (ECE {calibration.error:.3f})")
     lower.bar(centres, calibration.count, width=0.9 / bins, color=GREY)
     lower.set_xlim(0, 1)
-    _dress(lower, "confidence", "pictures")
+    dress(lower, "confidence", "pictures")
     figure.subplots_adjust(hspace=0.12)
     return figure
 
@@ -156,11 +128,3 @@ def _wrapped(names: Sequence[str]) -> list[str]:
     """Names in at most about two lines, whole."""
     width = max(36, max(map(len, names)) // 2 + 8)
     return [textwrap.fill(name, width) or name for name in names]
-
-
-def _dress(axes: Any, x: str, y: str) -> None:
-    axes.set_xlabel(x)
-    axes.set_ylabel(y)
-    axes.grid(color="#dddddd", linewidth=0.6)
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right"]].set_visible(False)

@@ -8,18 +8,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from fovea.core.errors import UserError
+from fovea.core.errors import RunError, UserError
 from fovea.evaluation.infer import batch_logits
 from fovea.evaluation.metrics import softmax
 from fovea.evaluation.pictures import Unreadable, picture_files, read_picture, shown_path
+from fovea.evaluation.view import view_of
 
 if TYPE_CHECKING:
     import pandas as pd
-    from numpy.typing import NDArray
     from torch import nn
 
+    from fovea.augment import Augmenter
     from fovea.training import TrainedModel
+
+Picture = NDArray[np.uint8]
 
 log = logging.getLogger("fovea")
 
@@ -48,11 +52,11 @@ def predict_folder(model: TrainedModel, source: str | None, batch_size: int) -> 
         raise UserError(f"predict.source is not set; {_HOW}")
     folder = Path(source).expanduser()
     paths = picture_files(folder)
-    network = model.network()
-    data = model.facts["data"]
+    network, view, data = model.network(), view_of(model), model.facts["data"]
     rows: list[dict[str, Any]] = []
     for start in range(0, len(paths), batch_size):
-        rows += _rows(network, folder, paths[start : start + batch_size], data)
+        part = paths[start : start + batch_size]
+        rows += _rows(network, folder, part, [_read(path, data["channels"], view) for path in part], data["classes"])
     unreadable = sum(row["status"] != "ok" for row in rows)
     log.log(
         logging.WARNING if unreadable else logging.INFO, "predict: %d pictures, %d unreadable", len(rows), unreadable
@@ -60,8 +64,9 @@ def predict_folder(model: TrainedModel, source: str | None, batch_size: int) -> 
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
-def _rows(network: nn.Module, folder: Path, paths: Sequence[Path], data: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    found = [_read(path, data) for path in paths]
+def _rows(
+    network: nn.Module, folder: Path, paths: Sequence[Path], found: Sequence[Picture | Unreadable], classes: list[str]
+) -> Iterator[dict[str, Any]]:
     images = [image for image in found if not isinstance(image, Unreadable)]
     answers = iter(softmax(batch_logits(network, np.stack(images))) if images else np.empty((0, 0)))
     for path, image in zip(paths, found, strict=True):
@@ -71,11 +76,13 @@ def _rows(network: nn.Module, folder: Path, paths: Sequence[Path], data: dict[st
         else:
             probabilities = next(answers)
             best = int(probabilities.argmax())
-            yield row | {"predicted": data["classes"][best], "probability": float(probabilities[best]), "status": "ok"}
+            yield row | {"predicted": classes[best], "probability": float(probabilities[best]), "status": "ok"}
 
 
-def _read(path: Path, data: dict[str, Any]) -> NDArray[np.uint8] | Unreadable:
+def _read(path: Path, channels: int, view: Augmenter) -> Picture | Unreadable:
     try:
-        return read_picture(path, data["channels"], data["image_size"])
+        return view(read_picture(path, channels))
     except Unreadable as error:
         return error
+    except RunError as error:
+        return Unreadable(str(error))

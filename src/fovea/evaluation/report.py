@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from fovea.core import html
 from fovea.core.files import explained
-from fovea.evaluation import html
 from fovea.evaluation.folder import FolderHandle
 from fovea.evaluation.summary import accuracy_line
 
@@ -83,6 +83,7 @@ def write_report(findings: Findings) -> Report:
 def _pictures(findings: Findings) -> dict[str, bytes]:
     from fovea.evaluation import plots
     from fovea.evaluation.gallery import gallery
+    from fovea.inspection.drawing import png
 
     outcome = findings.outcome
     figures = {
@@ -92,7 +93,7 @@ def _pictures(findings: Findings) -> dict[str, bytes]:
     }
     if findings.mistakes:
         figures["misclassified"] = gallery(findings.mistakes)
-    return {name: plots.png(figure) for name, figure in figures.items()}
+    return {name: png(figure) for name, figure in figures.items()}
 
 
 def _body(findings: Findings, pictures: Mapping[str, bytes], classes: pd.DataFrame) -> Iterator[str]:

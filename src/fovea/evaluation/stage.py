@@ -17,16 +17,20 @@ from fovea.evaluation.infer import logits
 from fovea.evaluation.metrics import softmax, top1
 from fovea.evaluation.outcome import Outcome, confusion_table, headline, predictions_table
 from fovea.evaluation.report import Findings, Report, write_report
+from fovea.evaluation.view import view_of
 
 if TYPE_CHECKING:
     import pandas as pd
     from torch import nn
 
+    from fovea.augment import Augmenter
     from fovea.config.schema import DataConfig, EvaluateConfig
     from fovea.shards import PreparedData, Split
     from fovea.training import TrainedModel
 
 log = logging.getLogger("fovea")
+
+_SHOWN = 128  # pixels that the short side of a large picture must keep to be shown small
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,10 +62,10 @@ def evaluate(
     check_prepared(prepared, data.name)
     check_model(prepared, model)
     with tracking.stage("evaluate", record=model.path / "run.json") as run:
-        network = model.network()
-        test = prepared.split("test")
-        outcome = outcome_of(network, test, prepared.meta.classes, config.batch_size)
-        metrics = headline(outcome, config.confidence) | val_metrics(network, prepared.split("val"), config.batch_size)
+        network, view = model.network(), view_of(model)
+        test, val = prepared.split("test"), prepared.split("val")
+        outcome = outcome_of(network, test, view, prepared.meta.classes, config.batch_size)
+        metrics = headline(outcome, config.confidence) | val_metrics(network, val, view, config.batch_size)
         findings = Findings(
             run_name=model.facts["run_name"],
             run_id=run.run_id,
@@ -93,23 +97,23 @@ def _log_predictions(run: tracking.Run, predictions: pd.DataFrame) -> None:
         run.log_artifact(path, "predictions")
 
 
-def outcome_of(network: nn.Module, split: Split, classes: Sequence[str], batch_size: int) -> Outcome:
+def outcome_of(network: nn.Module, split: Split, view: Augmenter, classes: Sequence[str], batch_size: int) -> Outcome:
     """What a network says about the pictures of a split, and what they are."""
-    return Outcome(classes, split.labels, softmax(logits(network, split, batch_size)))
+    return Outcome(classes, split.labels, softmax(logits(network, split, view, batch_size)))
 
 
-def val_metrics(network: nn.Module, split: Split, batch_size: int) -> dict[str, float]:
+def val_metrics(network: nn.Module, split: Split, view: Augmenter, batch_size: int) -> dict[str, float]:
     """`val/acc` of the delivered weights, whatever the training looked at; nothing without validation pictures."""
     if not len(split):
         return {}
-    return {"val/acc": top1(logits(network, split, batch_size).argmax(axis=1), split.labels)}
+    return {"val/acc": top1(logits(network, split, view, batch_size).argmax(axis=1), split.labels)}
 
 
 def mistakes(outcome: Outcome, split: Split, limit: int) -> list[Mistake]:
-    """The surest mistakes with their pictures."""
+    """The surest mistakes with their pictures, whole, as the network does not always see them."""
     return [
         Mistake(
-            image=split.image(row),
+            image=split.image(row, least_side=_SHOWN),
             actual=outcome.classes[outcome.labels[row]],
             predicted=outcome.classes[outcome.predicted[row]],
             probability=float(outcome.probabilities[row, outcome.predicted[row]]),

@@ -18,6 +18,7 @@ from fovea.evaluation.infer import pictures
 if TYPE_CHECKING:
     from torch import nn
 
+    from fovea.augment import Augmenter
     from fovea.shards import Split
 
 INPUT, OUTPUT = "images", "logits"
@@ -87,15 +88,15 @@ def _clean(model: Any) -> None:
         value.metadata_props.clear()
 
 
-def onnx_logits(path: Path, split: Split, batch_size: int) -> NDArray[np.float32]:
-    """Logits float32 [N, K] that onnxruntime computes for a split on the CPU, row i of picture i."""
+def onnx_logits(path: Path, split: Split, view: Augmenter, batch_size: int) -> NDArray[np.float32]:
+    """Logits float32 [N, K] that onnxruntime computes for a split on the CPU, row i of picture i as `view` shows it."""
     import onnxruntime
 
     onnxruntime.disable_telemetry_events()
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     parts = []
     for start in range(0, len(split), batch_size):
-        images = np.ascontiguousarray(pictures(split, start, batch_size).transpose(0, 3, 1, 2))
+        images = np.ascontiguousarray(pictures(split, view, start, batch_size).transpose(0, 3, 1, 2))
         parts.append(session.run([OUTPUT], {INPUT: images})[0])
     logits: NDArray[np.float32] = np.concatenate(parts)
     return logits

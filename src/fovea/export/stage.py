@@ -11,6 +11,7 @@ from fovea.core.digest import file_digest
 from fovea.core.files import explained
 from fovea.evaluation.fit import check_model
 from fovea.evaluation.infer import logits
+from fovea.evaluation.view import view_of
 from fovea.export.handle import OnnxModel
 from fovea.export.onnx import INPUT, OUTPUT, check_installed, onnx_logits, write_onnx
 from fovea.export.parity import Parity, parity, require
@@ -43,9 +44,11 @@ def export(prepared: PreparedData, model: TrainedModel, config: ExportConfig) ->
             opset=config.opset,
             facts=description(model),
         )
-        test = prepared.split("test")
+        test, view = prepared.split("test"), view_of(model)
         found = parity(
-            logits(network, test, config.batch_size), onnx_logits(exported.file, test, config.batch_size), test.labels
+            logits(network, test, view, config.batch_size),
+            onnx_logits(exported.file, test, view, config.batch_size),
+            test.labels,
         )
         require(found, config.tolerance)
         _write_facts(exported, model, config, found)

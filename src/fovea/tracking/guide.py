@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 VIEW = "fovea"
@@ -21,25 +22,30 @@ COLUMNS = {
 }
 """The columns of the table, in order, and their widths in pixels."""
 
+DATA_SUFFIX = "-data"
+"""Of the experiment whose runs are versions of the data."""
+
+_DATA_COLUMNS = {"params.`prepare.resize`": 110, "params.`classes`": 80, "attributes.`Dataset`": 200}
 _FIXED = ("attributes.`Run Name`", "runDateAndNestInfo")
 
 
-def experiment_tags() -> dict[str, str]:
+def experiment_tags(experiment: str) -> dict[str, str]:
     """The tags of a new experiment; a user's later changes to them stand."""
+    of_data = experiment.endswith(DATA_SUFFIX)
     return {
-        "mlflow.note.content": Path(__file__).with_name("guide.md").read_text(encoding="utf-8"),
+        "mlflow.note.content": Path(__file__).with_name("data.md" if of_data else "guide.md").read_text("utf-8"),
         "mlflow.experimentKind": "custom_model_development",
-        f"mlflow.sharedViewState.{VIEW}": _saved_view(),
+        f"mlflow.sharedViewState.{VIEW}": _saved_view(_DATA_COLUMNS if of_data else COLUMNS),
     }
 
 
-def _saved_view() -> str:
+def _saved_view(columns: Mapping[str, int]) -> str:
     """A view as MLflow's "Save as new view" stores it; a UI that does not know it ignores it."""
     state = {
         "orderByKey": "attributes.start_time",
         "orderByAsc": False,
-        "selectedColumns": list(COLUMNS),
-        "columnOrder": [*_FIXED, *COLUMNS],
-        "columnWidths": COLUMNS,
+        "selectedColumns": list(columns),
+        "columnOrder": [*_FIXED, *columns],
+        "columnWidths": dict(columns),
     }
     return json.dumps({"name": "Fovea", "createdAt": 0, "updatedAt": 0, "state": json.dumps(state)})

@@ -42,7 +42,20 @@ class Summary:
 
 
 @dataclass
-class _Session:
+class Session:
+    """Where this process keeps its runs, and the runs that it has open.
+
+    Attributes:
+        uri: The store's absolute URI.
+        experiment: The experiment's name.
+        on_error: `continue` or `stop`, when the store is out of reach.
+        facts: What the caller knows of the runs.
+        pid: The process that this is of.
+        held: Whether runs stay open after their stage.
+        live: Runs that are open, by their key.
+        seen: All runs, by their key.
+    """
+
     uri: str
     experiment: str
     on_error: Literal["continue", "stop"]
@@ -53,7 +66,7 @@ class _Session:
     seen: dict[str, Run] = field(default_factory=dict)
 
 
-_session: _Session | None = None
+_session: Session | None = None
 
 
 def configure(settings: Mapping[str, Any], facts: RunFacts | None = None) -> None:
@@ -71,7 +84,7 @@ def configure(settings: Mapping[str, Any], facts: RunFacts | None = None) -> Non
     global _session  # noqa: PLW0603
     uri = resolve(settings.get("uri"))
     close("KILLED")
-    _session = _Session(
+    _session = Session(
         uri=uri,
         experiment=str(settings.get("experiment", "fovea")),
         on_error=cast(Literal["continue", "stop"], settings.get("on_error", "continue")),
@@ -95,7 +108,7 @@ def close(status: Status, error: BaseException | None = None) -> list[Summary]:
     Returns:
         Where the records of every run of this session went.
     """
-    session = _current()
+    session = current()
     if session is None:
         return []
     session.held = False
@@ -129,8 +142,8 @@ def stage(
     Raises:
         RunError: MLflow is out of reach and `tracking.on_error` is `stop`.
     """
-    session = _current()
-    if session is None or _rank() != 0:
+    session = current()
+    if session is None:
         yield NullRun(run_name or "")
         return
     known = read_record(record)
@@ -155,7 +168,7 @@ def stage(
         run.end("FINISHED")
 
 
-def _run(session: _Session, known: RunRecord | None, run_name: str | None) -> Run:
+def _run(session: Session, known: RunRecord | None, run_name: str | None) -> Run:
     """The run that a record names, or a new one; nothing is sent yet."""
     from fovea.tracking.outlet import Outlet
 
@@ -168,7 +181,7 @@ def _run(session: _Session, known: RunRecord | None, run_name: str | None) -> Ru
     return session.live[key]
 
 
-def _begin(session: _Session, run: Run, state: str, known: RunRecord | None, record: Path) -> bool:
+def _begin(session: Session, run: Run, state: str, known: RunRecord | None, record: Path) -> bool:
     """Opens a run, or goes on with one; whether it is new."""
     if run.is_open:
         run.set_tags({state: "running"})
@@ -213,9 +226,20 @@ def _close_at_exit() -> None:
     atexit.register(close, "KILLED")
 
 
-def _current() -> _Session | None:
-    """The session of this process; one inherited by a fork is its parent's to end."""
-    return _session if _session is not None and _session.pid == os.getpid() else None
+def current() -> Session | None:
+    """The session of this process, None on ranks other than 0; one inherited by a fork is its parent's to end."""
+    return _session if _session is not None and _session.pid == os.getpid() and _rank() == 0 else None
+
+
+@contextmanager
+def ended(run: Run) -> Iterator[None]:
+    """Ends a run of its own as the block ends: FINISHED, FAILED or KILLED."""
+    try:
+        yield
+    except BaseException as error:
+        _quietly_end(run, "KILLED" if _is_interruption(error) else "FAILED", error, {})
+        raise
+    run.end("FINISHED")
 
 
 def _rank() -> int:

@@ -104,7 +104,7 @@ def _create_experiment(client: MlflowClient, uri: str, name: str) -> str:
     try:
         if found is None:
             location = root.as_uri() if root is not None else None
-            return str(client.create_experiment(name, artifact_location=location, tags=experiment_tags()))
+            return str(client.create_experiment(name, artifact_location=location, tags=experiment_tags(name)))
     except MlflowException:
         # A process on another machine was first.
         found = client.get_experiment_by_name(name)

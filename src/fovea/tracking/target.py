@@ -39,6 +39,7 @@ class Target:
     def __init__(self, store: Store, *, replay: bool = False) -> None:
         self.run_id: str | None = None
         self.replay = replay
+        self._is_complete = False
         self._store = store
         self._client = store.client
         self._fresh = False
@@ -63,8 +64,9 @@ class Target:
             OutOfReachError: The store does not take it now.
             RefusedError: The store never takes it.
         """
-        with translated():
-            self._kinds[record["op"]](record)
+        if not self._is_complete:
+            with translated():
+                self._kinds[record["op"]](record)
 
     @property
     def _id(self) -> str:
@@ -73,7 +75,10 @@ class Target:
         return self.run_id
 
     def _open(self, record: Record) -> None:
-        """`key`, `run_id` or None, `new`, `name`, `time` in ms, `tags` of a new run, `again` of a resumed one."""
+        """`key`, `run_id` or None, `new`, `name`, `time` in ms, `tags` of a new run, `again` of a resumed one.
+
+        With `once`, a run that has FINISHED stays as it is, and all further records are dropped.
+        """
         self._author = record["tags"].get("process", "")
         found = None if record.get("new") and not self.replay else self._find(record["key"], record.get("run_id"))
         if found is None:
@@ -85,7 +90,8 @@ class Target:
             self.run_id, self._fresh, self._params = str(made.info.run_id), True, {}
             return
         self.run_id = str(found.info.run_id)
-        if not self.replay:
+        self._is_complete = bool(record.get("once")) and found.info.status == "FINISHED"
+        if not self.replay and not self._is_complete:
             self._client.update_run(self._id, status="RUNNING")
             self._set_tags({"tags": record["again"]})
             self._forget_error(found)

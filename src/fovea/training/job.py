@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fovea.config.schema import (
@@ -20,9 +20,11 @@ from fovea.config.schema import (
 from fovea.config.schema.base import Section
 from fovea.core.digest import data_digest
 
-# What changes the speed, the place or the looks of a training, but not its weights.
+# What changes the speed, the place or the looks of a training, but not its weights. Which pictures there are, wherever
+# they came from, stands in the digest of the prepared data.
 _WITHOUT_EFFECT = {
-    "loader": ("num_workers", "eval_batch_size"),
+    "loader": ("num_workers", "eval_batch_size", "prefetch", "cache"),
+    "data": ("mirrors", "files", "folder", "table", "wnids"),
     "trainer": ("threads",),
 }
 
@@ -53,6 +55,12 @@ class TrainJob(Section):
     def plain(self) -> dict[str, Any]:
         """The sections as plain data."""
         return self.model_dump(mode="json")
+
+    def with_classes(self, classes: Sequence[str]) -> TrainJob:
+        """The same job with the names of the classes, where the config leaves them to the source."""
+        if self.data.classes is not None:
+            return self
+        return self.model_copy(update={"data": self.data.model_copy(update={"classes": list(classes)})})
 
     def digest(self, prepared_digest: str) -> str:
         """Hex sha256 of what decides the weights.

@@ -9,6 +9,7 @@ from pytorch_lightning.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor, nn
 from torch.nn import functional
 
+from fovea.augment import mixing
 from fovea.config.schema import OptimizerConfig, ScheduleConfig
 from fovea.loading import Batch
 from fovea.training.optimizers import build_optimizer
@@ -78,14 +79,17 @@ class ClassifierModule(pl.LightningModule):
         self.val_tally = Tally()
 
     def _step(self, batch: Batch, tally: Tally) -> Tensor:
-        images = batch.images.contiguous(memory_format=self._memory_format)
-        logits = self.net(images)
-        loss = functional.cross_entropy(logits, batch.labels)
+        images = batch.images if batch.mix is None else mixing.apply(batch.images, batch.mix)
+        logits = self.net(images.contiguous(memory_format=self._memory_format))
+        loss = _loss(logits, batch)
         tally.update(loss, logits, batch.labels)
         return loss
 
     def training_step(self, batch: Batch, _: int) -> Tensor:
-        """The mean cross entropy of a batch, scalar."""
+        """The mean cross entropy of a batch, scalar; of mixed pictures that of both labels by their shares.
+
+        The accuracy counts a mixed picture as right where its own label is said, whatever its share.
+        """
         return self._step(batch, self.train_tally)
 
     def validation_step(self, batch: Batch, _: int) -> None:
@@ -110,3 +114,11 @@ class ClassifierModule(pl.LightningModule):
         optimizer = build_optimizer(self.net, self._optimizer)
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lr_factor(self._schedule, self._steps))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step", "frequency": 1}}
+
+
+def _loss(logits: Tensor, batch: Batch) -> Tensor:
+    if batch.mix is None:
+        return functional.cross_entropy(logits, batch.labels)
+    own = functional.cross_entropy(logits, batch.labels, reduction="none")
+    other = functional.cross_entropy(logits, batch.labels[batch.mix.partner], reduction="none")
+    return torch.lerp(other, own, batch.mix.share.to(own.dtype)).mean()

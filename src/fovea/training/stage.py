@@ -33,6 +33,7 @@ def train(job: TrainJob, prepared: PreparedData) -> TrainedModel:
         Interrupted: A signal ended it; the same call goes on from its checkpoint.
     """
     check_fit(job, prepared)
+    job = job.with_classes(prepared.meta.classes)
     digest = job.digest(prepared.meta.digest)
     work = WorkFolder.of(job.run_name(digest))
     work.take()
@@ -49,7 +50,8 @@ def check_fit(job: TrainJob, prepared: PreparedData) -> None:
     """Refuses data that were prepared for another config.
 
     Raises:
-        UserError: The prepared data are of another name, size or set of classes.
+        UserError: The prepared data are of another name, size or set of classes. Pictures of any size fit every size,
+            and any classes fit a config that names none.
     """
     meta = prepared.meta
     for key, found, wanted in (
@@ -58,7 +60,7 @@ def check_fit(job: TrainJob, prepared: PreparedData) -> None:
         ("data.channels", meta.channels, job.data.channels),
         ("data.classes", list(meta.classes), job.data.classes),
     ):
-        if found != wanted:
+        if found is not None and wanted is not None and found != wanted:
             raise UserError(
                 f"{prepared.path} was prepared with {key}={found}, but the config says {wanted}; "
                 "run the whole pipeline (`kedro run`) or `kedro run --pipeline prepare` first"
@@ -70,9 +72,7 @@ def _train(job: TrainJob, prepared: PreparedData, digest: str, work: WorkFolder)
     with tracking.stage("train", record=work.record, run_name=name, params=job.plain()) as run:
         meta = prepared.meta
         run.set_tags({"config_digest": digest, "data_digest": meta.digest, "precision": job.trainer.precision})
-        run.log_dataset(
-            meta.name, meta.digest, "training", {"counts": meta.counts, "source_digest": meta.source_digest}
-        )
+        tracking.log_data(run, prepared)
         if work.is_finished:
             log.info("train: %s was trained before; only what comes after was missing", name)
         else:

@@ -17,9 +17,11 @@ _HEAD = """<!doctype html>
 
 # In the dark a plot is turned inside out and its hues back again: its white becomes black, its blue stays blue.
 _STYLE = """
-:root { --ground: #ffffff; --text: #1c1c1c; --soft: #5a5a5a; --line: #d0d0d0; }
+:root { --ground: #ffffff; --text: #1c1c1c; --soft: #5a5a5a; --line: #d0d0d0;
+  --first: #0072b2; --second: #d55e00; --third: #009e73; --rest: #999999; }
 @media (prefers-color-scheme: dark) {
-  :root { --ground: #141414; --text: #ececec; --soft: #a8a8a8; --line: #3c3c3c; }
+  :root { --ground: #141414; --text: #ececec; --soft: #a8a8a8; --line: #3c3c3c;
+    --first: #56a5e0; --second: #f0803c; --third: #2fbf95; --rest: #777777; }
   img.plot { filter: invert(0.92) hue-rotate(180deg); }
 }
 body { margin: 2rem auto; padding: 0 1rem; max-width: 75rem; background: var(--ground); color: var(--text);
@@ -31,6 +33,18 @@ table { border-collapse: collapse; font-size: 0.9rem; font-variant-numeric: tabu
 th, td { text-align: left; vertical-align: top; padding: 0.1rem 1rem 0.1rem 0; border-bottom: 1px solid var(--line); }
 td.number, th.number { text-align: right; }
 .scroll { overflow-x: auto; }
+img.photo { margin: 0 0.25rem 0.25rem 0; vertical-align: top; } img.pixels { image-rendering: pixelated; }
+.gallery { display: flex; flex-wrap: wrap; gap: 1rem; align-items: flex-start; margin: 1rem 0; }
+.gallery figure { margin: 0; max-width: 18rem; } .gallery figcaption, figcaption.small { font-size: 0.8rem; }
+.row { display: block; margin: 0 0 0.75rem 0; }
+pre { margin: 0 0 0.25rem; padding: 0.5rem; border: 1px solid var(--line); font-size: 0.7rem; line-height: 1.35;
+  width: max-content; max-width: 100%; overflow-x: auto; }
+summary { cursor: pointer; margin: 0.75rem 0; } svg text { fill: var(--soft); font: 11px system-ui, sans-serif; }
+.bar { display: flex; height: 0.8rem; margin-top: 0.35rem; width: 16rem; } .bar span { display: block; height: 100%; }
+.first { background: var(--first); fill: var(--first); } .second { background: var(--second); fill: var(--second); }
+.third { background: var(--third); fill: var(--third); } .rest { background: var(--rest); fill: var(--rest); }
+.key { display: inline-block; width: 0.8rem; height: 0.8rem; margin: 0 0.35rem 0 1rem; vertical-align: -0.05rem; }
+.key:first-child { margin-left: 0; }
 """
 
 
@@ -70,9 +84,44 @@ def table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
 
 def picture(png: bytes, caption: str, alt: str, kind: str = "plot") -> str:
     """An inline PNG. Kind `plot` may be turned to dark colours, `photo` never."""
-    data = base64.b64encode(png).decode("ascii")
-    image = f'<img class="{escape(kind)}" alt="{escape(alt)}" src="data:image/png;base64,{data}">'
-    return f"<figure>{image}<figcaption>{escape(caption)}</figcaption></figure>"
+    return figure([image(png, alt, kind)], [caption])
+
+
+def image(data: bytes, alt: str, kind: str = "photo", size: tuple[int, int] | None = None) -> str:
+    """An inline PNG or JPEG.
+
+    Args:
+        data: The file.
+        alt: What it shows, for those who cannot see it.
+        kind: Style classes.
+        size: Width and height at which it is shown, in pixels; None: its own.
+    """
+    form = "jpeg" if data.startswith(b"\xff\xd8") else "png"
+    shape = f' width="{size[0]}" height="{size[1]}"' if size else ""
+    code = base64.b64encode(data).decode("ascii")
+    return f'<img class="{escape(kind)}" alt="{escape(alt)}"{shape} src="data:image/{form};base64,{code}">'
+
+
+def figure(parts: Iterable[str], caption: Iterable[str], kind: str = "") -> str:
+    """Markup side by side, over a caption of one or more lines of plain text."""
+    style = f' class="{escape(kind)}"' if kind else ""
+    lines = "<br>".join(map(escape, caption))
+    return f"<figure{style}>{''.join(parts)}<figcaption>{lines}</figcaption></figure>"
+
+
+def gallery(figures: Iterable[str]) -> str:
+    """Figures side by side, as many as fit in a row."""
+    return f'<div class="gallery">{"".join(figures)}</div>'
+
+
+def listing(text: str) -> str:
+    """Text with its line ends, in letters of one width."""
+    return f"<pre>{escape(text)}</pre>"
+
+
+def details(summary: str, body: Iterable[str]) -> str:
+    """What a reader unfolds."""
+    return f"<details><summary>{escape(summary)}</summary>{''.join(body)}</details>"
 
 
 def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
