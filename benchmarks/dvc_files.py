@@ -63,7 +63,7 @@ def _write_loose(folder: Path, count: int) -> None:
 
 
 def _write_shards(source: Path, folder: Path) -> None:
-    """The same pictures as `kedro run --pipeline prepare` packs them."""
+    """The same pictures as `kedro run --pipelines=prepare` packs them."""
     root = folder.parent
     (root / "conf").mkdir(parents=True)
     (root / "pyproject.toml").touch()

@@ -91,7 +91,7 @@ def test_a_signal(kedro: Kedro, stage: Any, signum: signal.Signals, code: int) -
     assert result.exit_code == code
     assert result.stderr == (
         f"Stopped: interrupted by {signum.name}; "
-        "go on from the last checkpoint with: kedro run model=deep_mnist 'data.mean=[0.5]'\n"
+        "what is finished is kept; go on with: kedro run model=deep_mnist 'data.mean=[0.5]'\n"
     )
     assert signal.getsignal(signum) is before
 
@@ -108,7 +108,7 @@ def test_a_signal_that_a_library_takes_for_something_else(kedro: Kedro, stage: A
     stage.train = train
     result = kedro("run")
     assert result.exit_code == 143
-    assert result.stderr.startswith("Stopped: interrupted by SIGTERM; go on")
+    assert result.stderr.startswith("Stopped: interrupted by SIGTERM; what is finished is kept; go on")
 
 
 def test_a_handler_may_stand_on_ours() -> None:
@@ -158,7 +158,7 @@ def test_inside_dvc_it_is_dvc_that_goes_on(
     stage.train = _raising(Interrupted(signal.SIGTERM))
     result = kedro("run")
     assert result.exit_code == 143
-    assert result.stderr == (f"Stopped: interrupted by SIGTERM; go on from the last checkpoint with: {command}\n")
+    assert result.stderr == (f"Stopped: interrupted by SIGTERM; what is finished is kept; go on with: {command}\n")
 
 
 def test_an_interruption_outweighs_what_it_led_to() -> None:

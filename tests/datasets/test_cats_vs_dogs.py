@@ -61,6 +61,16 @@ def test_kaggles_archive_is_known_by_its_names(root: Path, folder: str) -> None:
     assert rows(config()) == {f"{folder}cat.0.jpg": 0, f"{folder}dog.7.jpg": 1}
 
 
+def test_a_name_that_is_not_utf8_is_in_its_folder_all_the_same(root: Path) -> None:
+    path = put(root, {"PetImages/Cat/caf__.jpg": b"1", "PetImages/Dog/0.jpg": b"2", "PetImages\\Dog\\1.jpg": b"3"})
+    path.write_bytes(path.read_bytes().replace(b"caf__", b"caf\xe9\xff"))  # Python writes UTF-8 only
+    assert rows(config()) == {
+        "PetImages/Cat/caf\\xe9\\xff.jpg": 0,
+        "PetImages/Dog/0.jpg": 1,
+        "PetImages\\Dog\\1.jpg": 1,
+    }
+
+
 def test_a_member_that_climbs_out_is_told_wherever_it_lies(root: Path) -> None:
     put(root, {"PetImages/Cat/0.jpg": b"1", "../evil.sh": b"2", "PetImages/Dog/../../../0.jpg": b"3"})
     problems = {

@@ -112,7 +112,9 @@ def test_a_config_that_is_no_idx_pair(raw: Path, changes: dict[str, Any], words:
 def test_a_source_of_other_files_than_the_config(raw: Path) -> None:
     source = ingest(config())
     less = SourceFiles(source.path, source.name, source.entries[:2])
-    with pytest.raises(UserError, match="the source has no file for 'train_images'; run `kedro run --pipeline ingest`"):
+    with pytest.raises(
+        UserError, match="the source has no file for 'train_images'; run `kedro run --pipelines=ingest`"
+    ):
         list(read(less, config()))
 
 

@@ -94,6 +94,24 @@ def test_train_val_and_test_on_top_are_the_splits(config: Any, put: Put) -> None
     assert class_names(ingest(config()), config()) == ["other", "test", "train", "val"]
 
 
+@pytest.mark.parametrize(
+    ("names", "splits", "whole"),
+    [
+        (["train/a/1", "train/b/2", "val/a/3", "test/b/4"], ["train", "train", "val", "test"], True),
+        (["train/a/1", "train/b/2", "val/a/3", "val/b/4"], ["train", "train", "test", "test"], False),
+        (["train/a/1", "train/b/2", "test/a/3"], ["train", "train", "test"], False),
+        (["a/1", "b/2"], [None, None], False),
+    ],
+)
+def test_validation_is_cut_out_of_train_where_there_is_none(
+    config: Any, put: Put, names: list[str], splits: list[str | None], whole: bool
+) -> None:
+    put(*names)
+    found = list(read(ingest(config()), config()))
+    assert [samples.split for samples in found] == splits
+    assert {samples.whole_train for samples in found} == {whole}
+
+
 def test_the_source_opens_again_and_keeps_no_copy(config: Any, put: Put, tmp_path: Path, root: Path) -> None:
     folder = put("a/1", "b/2")
     source = ingest(config())
@@ -219,7 +237,7 @@ def test_a_damaged_listing_is_refused(config: Any, put: Put) -> None:
     put("a/1", "b/2")
     source = ingest(config())
     source.files["listing"].write_bytes(b"no arrow file")
-    with pytest.raises(RunError, match=r"listing.arrow' cannot be read .*run `kedro run --pipeline ingest`"):
+    with pytest.raises(RunError, match=r"listing.arrow' cannot be read .*run `kedro run --pipelines=ingest`"):
         rows(config(), source)
 
 
@@ -278,3 +296,10 @@ def test_a_table_that_is_not_text_or_not_there_is_refused(config: Any, folder: P
         ingest(config(table="none.csv"))
     with pytest.raises(UserError, match=r"has class 'bird', which data.classes does not name; known: cat, dog"):
         ingest(config(classes=["cat", "dog"], **table(folder, "path,label\n1,cat\n2,bird\n")))
+
+
+def test_a_class_folder_whose_name_is_not_utf8_is_told(config: Any, put: Put) -> None:
+    folder = put("a/1", "b/2")
+    (folder / os.fsdecode(b"caf\xe9")).mkdir()
+    with pytest.raises(UserError, match=r"the name of the folder '.*/caf\\xe9' is not UTF-8; give it another"):
+        ingest(config())

@@ -58,7 +58,7 @@ def test_files_of_the_users_folder_are_used_where_they_lie(root: Path, mine: Pat
     opened = SourceFiles.open(tmp_path / "out")
     assert (opened.files, opened.digest) == (source.files, source.digest)
     (mine / "two.tar").unlink()
-    with pytest.raises(RunError, match=r"two.tar' is missing; run `kedro run --pipeline ingest`"):
+    with pytest.raises(RunError, match=r"two.tar' is missing; run `kedro run --pipelines=ingest`"):
         SourceFiles.open(tmp_path / "out")
 
 

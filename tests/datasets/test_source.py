@@ -64,7 +64,7 @@ def test_what_was_published_opens_as_the_same_source(source: SourceFiles, tmp_pa
     [
         (
             lambda folder: (folder / "source.json").unlink(),
-            "source.json' is missing; run `kedro run --pipeline ingest`",
+            "source.json' is missing; run `kedro run --pipelines=ingest`",
         ),
         (lambda folder: (folder / "a.gz").unlink(), "a.gz' is missing; run"),
         (lambda folder: (folder / "b.gz").write_bytes(b"b"), "b.gz' has 1 bytes instead of 2; run"),
@@ -95,14 +95,14 @@ def test_a_note_that_leads_out_of_the_folder_is_refused(source: SourceFiles, tmp
 
 
 def test_a_missing_folder_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(RunError, match="is missing; run `kedro run --pipeline ingest`"):
+    with pytest.raises(RunError, match="is missing; run `kedro run --pipelines=ingest`"):
         SourceFiles.open(tmp_path / "nowhere")
 
 
 def test_publishing_a_file_that_has_gone_keeps_what_was_there(source: SourceFiles, tmp_path: Path) -> None:
     source.publish(tmp_path / "out")
     (source.path / "b.gz").unlink()
-    with pytest.raises(RunError, match=r"b.gz' is not there any more; run `kedro run --pipeline ingest`"):
+    with pytest.raises(RunError, match=r"b.gz' is not there any more; run `kedro run --pipelines=ingest`"):
         source.publish(tmp_path / "out")
     assert (tmp_path / "out" / "b.gz").read_bytes() == b"bb"
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ evaluate:
 """Enough of a training to have numbers: four batches, one epoch."""
 
 _FOREIGN = ("FOVEA_", "DVC_", "MLFLOW_", "KEDRO_", "PYTEST_", "GIT_")
+_HIDDEN = {"_work", ".shards"}
 _DROPPED = ("PYTHONPATH", "VIRTUAL_ENV", "COLUMNS")
 
 
@@ -83,14 +85,50 @@ class Project:
         content: dict[str, Any] = json.loads((self.root / "data/08_reporting/metrics.json").read_text())
         return content
 
+    def outputs(self) -> dict[str, str]:
+        """The digest of every output that a stage after ingest has published; the lists of bad pictures are none."""
+        return {
+            str(path.relative_to(self.root)): hashlib.sha256(path.read_bytes()).hexdigest()
+            for stage in ("03_primary", "05_model_input", "06_models", "07_model_output", "08_reporting")
+            for path in sorted((self.root / "data" / stage).rglob("*"))
+            if path.is_file()
+            and not path.name.startswith(".")
+            and not _HIDDEN & set(path.parts)
+            and not path.name.endswith("-rejected.csv")
+        }
+
+    def temporaries(self) -> list[str]:
+        """Files and folders that a command which ended must not leave."""
+        return sorted(str(path.relative_to(self.root)) for path in (self.root / "data").rglob(".*.tmp"))
+
+    def refused(self, *command: str, code: int, before: dict[str, str], **changes: str) -> str:
+        """Runs what must fail, and gives the sentence that it fails with.
+
+        Args:
+            command: The program and its arguments.
+            code: The exit code that it must have.
+            before: The outputs, which it must leave as they are.
+            changes: Variables of the environment for this command.
+        """
+        done = self.run(*command, check=False, **changes)
+        said = done.stdout + done.stderr
+        assert done.returncode == code, said
+        assert "Traceback" not in said
+        sentence: str = done.stderr.splitlines()[-1]
+        assert [line for line in said.splitlines() if "Error" in line] == [sentence]
+        assert self.temporaries() == []
+        assert self.outputs() == before
+        return sentence
+
     def runs(self) -> list[Any]:
-        """All runs of the project's own MLflow database, newest first, read through MLflow's client."""
+        """All trainings of the project's own MLflow database, newest first, read through MLflow's client."""
         if not (self.root / "mlflow.db").is_file():
             return []
         from mlflow import MlflowClient
 
         client = MlflowClient(tracking_uri=f"sqlite:///{self.root}/mlflow.db")
-        return list(client.search_runs([found.experiment_id for found in client.search_experiments()]))
+        found = [one for one in client.search_experiments() if not one.name.endswith("-data")]
+        return list(client.search_runs([one.experiment_id for one in found]))
 
 
 def _copy(source: Path, target: Path) -> None:
@@ -157,3 +195,32 @@ def fresh_project(make_project: Callable[..., Project]) -> Project:
 def small_project(make_project: Callable[..., Project]) -> Project:
     """A copy whose trainings see four batches, for one test."""
     return make_project("small", SMALL)
+
+
+@pytest.fixture
+def plain_user() -> list[str]:
+    """What stands before a command for whose process the permissions of files count."""
+    if os.geteuid() != 0:
+        return []
+    if shutil.which("setpriv") is None:
+        pytest.skip("root may read and write everything, and there is no setpriv to take that away")
+    return ["setpriv", "--bounding-set=-dac_override,-dac_read_search"]
+
+
+@pytest.fixture
+def mount() -> Iterator[Callable[..., None]]:
+    """Mounts something over a folder until the test ends."""
+    mounted: list[Path] = []
+
+    def call(folder: Path, *options: str) -> None:
+        if os.geteuid() != 0 or shutil.which("mount") is None:
+            pytest.skip("mounting a file system needs root")
+        done = subprocess.run(["mount", *options, str(folder)], capture_output=True, text=True, check=False)
+        if done.returncode:
+            pytest.skip(f"this system does not allow mounting: {done.stderr.strip()}")
+        if folder not in mounted:
+            mounted.append(folder)
+
+    yield call
+    for folder in reversed(mounted):
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)

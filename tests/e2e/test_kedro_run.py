@@ -218,7 +218,7 @@ def test_a_stopped_run_goes_on_to_the_same_result(
     (stopped,) = project.runs()
     if signum != signal.SIGKILL:
         assert stopped.info.status == "KILLED"
-        assert "go on from the last checkpoint with: kedro run" in said
+        assert "what is finished is kept; go on with: kedro run" in said
     done = project.run("kedro", "run")
     assert "going on from" in done.stderr
     (run,) = project.runs()

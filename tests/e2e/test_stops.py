@@ -94,7 +94,7 @@ def test_a_signal_while_the_database_is_made(make_project: Callable[..., Any]) -
     process.send_signal(signal.SIGTERM)
     assert process.wait(60) == 143
     said = (project.root.parent / "output.log").read_text().splitlines()
-    assert said[-1] == "Stopped: interrupted by SIGTERM; go on from the last checkpoint with: kedro run"
+    assert said[-1] == "Stopped: interrupted by SIGTERM; what is finished is kept; go on with: kedro run"
     assert [line.split(":")[0] for line in said[:-1] if not line.startswith(("fetching ", "made the MLflow"))] == [
         "ingest",
         "prepare",
@@ -111,7 +111,7 @@ def test_ctrl_c_in_the_evaluation(make_project: Callable[..., Any], whole: Any) 
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to the whole group
     assert process.wait(60) == 130
     said = (project.root.parent / "output.log").read_text().splitlines()
-    assert said[-1] == "Stopped: interrupted by SIGINT; go on from the last checkpoint with: kedro run"
+    assert said[-1] == "Stopped: interrupted by SIGINT; what is finished is kept; go on with: kedro run"
     assert is_gone(process.pid)
     assert not (project.root / "data/08_reporting/metrics.json").exists()
     (stopped,) = project.runs()

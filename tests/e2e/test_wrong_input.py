@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-import os
 import shutil
 import socket
 import struct
-import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -56,38 +54,6 @@ def fill(mirror: Path, **instead: bytes) -> Path:
     return mirror
 
 
-def outputs(project: Any) -> dict[str, str]:
-    """The digest of every output that a stage after ingest has published."""
-    return {
-        str(path.relative_to(project.root)): hashlib.sha256(path.read_bytes()).hexdigest()
-        for stage in ("03_primary", "05_model_input", "06_models", "07_model_output", "08_reporting")
-        for path in sorted((project.root / "data" / stage).rglob("*"))
-        if path.is_file() and not path.name.startswith(".") and "_work" not in path.parts
-    }
-
-
-def refused(project: Any, *command: str, code: int, before: dict[str, str], **changes: str) -> str:
-    """Runs what must fail, and gives the sentence that it fails with."""
-    done = project.run(*command, check=False, **changes)
-    said = done.stdout + done.stderr
-    assert done.returncode == code, said
-    assert "Traceback" not in said
-    sentence: str = done.stderr.splitlines()[-1]
-    assert [line for line in said.splitlines() if "Error" in line] == [sentence]
-    assert list((project.root / "data").rglob(".*.tmp")) == []
-    assert outputs(project) == before
-    return sentence
-
-
-def plain_user() -> list[str]:
-    """What stands before a command for whose process the permissions of files count."""
-    if os.geteuid() != 0:
-        return []
-    if shutil.which("setpriv") is None:
-        pytest.skip("root may read and write everything, and there is no setpriv to take that away")
-    return ["setpriv", "--bounding-set=-dac_override,-dac_read_search"]
-
-
 @pytest.fixture(scope="module")
 def prepared(make_project: Callable[..., Any]) -> Any:
     """A copy of the project with prepared digits, and with outputs of the later stages. Tests leave it as it is."""
@@ -127,25 +93,6 @@ def write(prepared: Any) -> Iterator[Callable[[str, bytes], Path]]:
             path.write_bytes(content)
 
 
-@pytest.fixture
-def mount() -> Iterator[Callable[..., None]]:
-    """Mounts something over a folder until the test ends."""
-    mounted: list[Path] = []
-
-    def call(folder: Path, *options: str) -> None:
-        if os.geteuid() != 0 or shutil.which("mount") is None:
-            pytest.skip("mounting a file system needs root")
-        done = subprocess.run(["mount", *options, str(folder)], capture_output=True, text=True, check=False)
-        if done.returncode:
-            pytest.skip(f"this system does not allow mounting: {done.stderr.strip()}")
-        if folder not in mounted:
-            mounted.append(folder)
-
-    yield call
-    for folder in reversed(mounted):
-        subprocess.run(["umount", "--lazy", str(folder)], check=True)
-
-
 @pytest.mark.parametrize(
     ("name", "content", "sentence"),
     [
@@ -164,12 +111,14 @@ def test_a_broken_file_of_the_configuration(
     prepared: Any, write: Callable[..., Path], name: str, content: bytes, sentence: str
 ) -> None:
     write(name, content)
-    assert refused(prepared, "kedro", "run", code=2, before=outputs(prepared)).startswith(f"Error: {sentence}")
+    assert prepared.refused("kedro", "run", code=2, before=prepared.outputs()).startswith(f"Error: {sentence}")
 
 
-def test_a_file_of_the_configuration_that_may_not_be_read(prepared: Any, write: Callable[..., Path]) -> None:
+def test_a_file_of_the_configuration_that_may_not_be_read(
+    prepared: Any, write: Callable[..., Path], plain_user: list[str]
+) -> None:
     write("conf/local/overrides.yaml", b"seed: 1\n").chmod(0)
-    sentence = refused(prepared, *plain_user(), "kedro", "run", code=2, before=outputs(prepared))
+    sentence = prepared.refused(*plain_user, "kedro", "run", code=2, before=prepared.outputs())
     assert sentence == (
         "Error: conf/local/overrides.yaml cannot be read: permission denied; make it readable for this user"
     )
@@ -178,7 +127,7 @@ def test_a_file_of_the_configuration_that_may_not_be_read(prepared: Any, write: 
 def test_a_file_in_the_place_of_the_data_folder(own: Any) -> None:
     shutil.rmtree(own.root / "data")
     (own.root / "data").write_text("in the way")
-    sentence = refused(own, "kedro", "run", code=1, before={})
+    sentence = own.refused("kedro", "run", code=1, before={})
     assert "/data/01_raw/digits/" in sentence
     assert "a part of the path is a file, not a folder; move that file away" in sentence
     assert (own.root / "data").read_text() == "in the way"
@@ -190,10 +139,10 @@ def test_a_data_folder_that_is_not_there_is_made(own: Any) -> None:
     assert (own.root / "data/05_model_input/prepared/prepared.json").is_file()
 
 
-def test_a_folder_that_may_not_be_written(own: Any) -> None:
+def test_a_folder_that_may_not_be_written(own: Any, plain_user: list[str]) -> None:
     folder = own.root / "data/02_intermediate"
     folder.chmod(0o555)
-    sentence = refused(own, *plain_user(), "kedro", "run", code=1, before=outputs(own))
+    sentence = own.refused(*plain_user, "kedro", "run", code=1, before=own.outputs())
     folder.chmod(0o755)
     assert sentence == (
         f"Error: writing {folder}/source failed: permission denied; make the folder writable for this user "
@@ -205,11 +154,13 @@ def test_a_read_only_file_system(own: Any, mount: Callable[..., None]) -> None:
     data = own.root / "data"
     mount(data, "--bind", str(data))
     mount(data, "-o", "remount,ro,bind")
-    sentence = refused(own, "kedro", "run", code=1, before=outputs(own))
+    sentence = own.refused("kedro", "run", code=1, before=own.outputs())
     assert sentence.startswith(f"Error: writing {data}/02_intermediate/source failed: the file system is read-only")
 
 
-@pytest.mark.parametrize(("size", "what"), [("400k", "the bytes of mnist_5k.csv.gz"), ("2m", "the train shards")])
+@pytest.mark.parametrize(
+    ("size", "what"), [("400k", "the bytes of mnist_5k.csv.gz"), ("2m", "the shards of data 'digits'")]
+)
 def test_a_full_disk_is_noticed_before_anything_is_written(
     own: Any, mount: Callable[..., None], size: str, what: str
 ) -> None:
@@ -217,7 +168,7 @@ def test_a_full_disk_is_noticed_before_anything_is_written(
     shutil.rmtree(data)
     data.mkdir()
     mount(data, "-t", "tmpfs", "-o", f"size={size}", "none")
-    sentence = refused(own, "kedro", "run", code=1, before={})
+    sentence = own.refused("kedro", "run", code=1, before={})
     assert sentence.startswith(f"Error: {what} need ")
     assert "free some space and run the same command again" in sentence
 
@@ -229,8 +180,9 @@ def test_a_disk_that_fills_up_in_training_and_is_emptied(own: Any, mount: Callab
     data.mkdir()
     mount(data, "-t", "tmpfs", "-o", "size=6m", "none")
     own.run("kedro", "run", "--pipelines=ingest,prepare")
-    sentence = refused(own, "kedro", "run", code=1, before=outputs(own))
-    assert "last.ckpt failed: the disk is full; free some space and run the same command again" in sentence
+    sentence = own.refused("kedro", "run", code=1, before=own.outputs())
+    assert sentence.startswith(f"Error: writing {data}/06_models/_work/")
+    assert " failed: the disk is full; free some space and run the same command again" in sentence
     (failed,) = own.runs()
     assert failed.info.status == "FAILED"
     assert "the disk is full" in failed.data.tags["error"]
@@ -259,14 +211,14 @@ def test_a_disk_that_fills_up_in_training_and_is_emptied(own: Any, mount: Callab
 def test_a_damaged_idx_file(own: Any, tmp_path: Path, damaged: bytes, words: str) -> None:
     mirror = fill(tmp_path / "mirror", test_labels=damaged)
     own.settings(UNCHECKED)
-    sentence = refused(own, "kedro", "run", "data=mnist", code=1, before=outputs(own), FOVEA_MIRROR=str(mirror))
+    sentence = own.refused("kedro", "run", "data=mnist", code=1, before=own.outputs(), FOVEA_MIRROR=str(mirror))
     assert sentence.startswith(f"Error: '{own.root}/data/01_raw/mnist/{FILES['test_labels']}' {words}")
 
 
 def test_a_file_with_another_checksum_is_kept_aside(own: Any, tmp_path: Path) -> None:
     mirror = fill(tmp_path / "mirror")
     own.settings(UNCHECKED.replace("test_labels: {md5: null", f"test_labels: {{md5: {'f' * 32}"))
-    sentence = refused(own, "kedro", "run", "data=mnist", code=1, before=outputs(own), FOVEA_MIRROR=str(mirror))
+    sentence = own.refused("kedro", "run", "data=mnist", code=1, before=own.outputs(), FOVEA_MIRROR=str(mirror))
     md5 = hashlib.md5((mirror / "mnist" / FILES["test_labels"]).read_bytes(), usedforsecurity=False).hexdigest()
     assert sentence.startswith(f"Error: {FILES['test_labels']} could not be had")
     assert f"kept as {FILES['test_labels']}.bad-{md5[:8]}" in sentence
@@ -279,6 +231,6 @@ def test_a_port_that_is_taken(prepared: Any) -> None:
         one.bind(("127.0.0.1", 0))
         one.listen()
         port = one.getsockname()[1]
-        sentence = refused(prepared, "kedro", "ui", f"--port={port}", code=2, before=outputs(prepared))
+        sentence = prepared.refused("kedro", "ui", f"--port={port}", code=2, before=prepared.outputs())
     assert sentence.startswith(f"Error: --port={port} is taken by another program; choose another")
     assert not (prepared.root / "mlflow.db").exists()

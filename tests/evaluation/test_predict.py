@@ -77,7 +77,7 @@ def test_a_folder_of_bad_files_alone_is_a_table_of_reasons(model: Any, tmp_path:
 
 @pytest.mark.parametrize("source", [None, ""])
 def test_without_a_source_the_way_out_is_told(model: Any, source: str | None) -> None:
-    with pytest.raises(UserError, match=r"predict.source is not set; .*`kedro run --pipeline predict predict.source="):
+    with pytest.raises(UserError, match=r"predict.source is not set; .*`kedro run --pipelines=predict predict.source="):
         predict_folder(model, source, 10)
 
 

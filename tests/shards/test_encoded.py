@@ -214,7 +214,7 @@ def test_a_file_that_has_changed_since_it_was_listed_stops_the_run(packed: Make,
     digests = [hashlib.sha256(samples.images.read(row)).hexdigest() for row in range(30)]
     assert len(packed(replace(samples, sha256=digests)).manifest()) == 30
     digests[7] = "0" * 64
-    with pytest.raises(RunError, match=r"'0007.jpg' of data 'tiny' has changed since ingest; run .* ingest"):
+    with pytest.raises(RunError, match=r"'0007.jpg' of data 'tiny' has changed since ingest; run .*ingest"):
         packed(replace(samples, sha256=digests))
 
 

@@ -109,7 +109,7 @@ def rewrite(path: Path, **changes: Any) -> None:
     [
         (
             lambda folder: (folder / "prepared.json").unlink(),
-            "holds no prepared data; run `kedro run --pipeline prepare`",
+            "holds no prepared data; run `kedro run --pipelines=prepare`",
         ),
         (lambda folder: (folder / "prepared.json").write_text("{"), "cannot be read"),
         (lambda folder: (folder / "prepared.json").write_text("[1]"), "its contents are not as expected"),

@@ -104,3 +104,13 @@ def test_the_digest_follows_from_all_that_matters(tmp_path: Path, data: Make, co
         made(tmp_path, data, config, samples, max_pixels=5),
     ]
     assert len({first, *(found[0].digest for found in others)}) == 10
+
+
+def test_no_validation_pictures_are_cut_out_of_a_whole_training_split(
+    tmp_path: Path, data: Make, config: Make, photos: Make
+) -> None:
+    samples = replace(photos(5), split="train")
+    cut = made(tmp_path, data, config, samples)[0]
+    whole = made(tmp_path, data, config, replace(samples, whole_train=True))[0]
+    assert (cut.rules.val_fraction, whole.rules.val_fraction) == (0.1, 0.0)
+    assert cut.digest != whole.digest

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 from collections.abc import Callable
@@ -12,7 +13,7 @@ import pytest
 import torch
 
 from fovea.core.errors import Interrupted, RunError
-from fovea.training.checkpoints import Checkpointer, usable_checkpoint
+from fovea.training.checkpoints import Checkpointer, save_weights, usable_checkpoint
 from fovea.training.fit import Fit, fit
 from fovea.training.job import TrainJob
 from fovea.training.randomness import StepRandomness
@@ -118,3 +119,16 @@ def test_training_that_diverges_says_in_which_epoch_and_keeps_the_state_before(
     with pytest.raises(RunError, match=r"training diverged: train/loss is (nan|inf) in epoch 1; lower optimizer.lr"):
         fit(job, squares, tmp_path, memory_run)
     assert not (tmp_path / Checkpointer.LAST).exists()
+
+
+def test_weights_on_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "best.safetensors"
+    path.write_bytes(b"earlier")
+
+    def full(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(RunError, match=r"writing .*best\.safetensors failed: the disk is full; free some space"):
+        save_weights(torch.nn.Linear(2, 2), path)
+    assert [(left.name, left.read_bytes()) for left in tmp_path.iterdir()] == [("best.safetensors", b"earlier")]

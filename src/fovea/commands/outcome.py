@@ -70,7 +70,7 @@ def outcome(error: BaseException, again: str = "") -> Outcome:
     for one in chain:
         stop = Interrupted(signal.SIGINT) if isinstance(one, KeyboardInterrupt) else one
         if isinstance(stop, Interrupted):
-            way_on = f"; go on from the last checkpoint with: {again}" if again else ""
+            way_on = f"; what is finished is kept; go on with: {again}" if again else ""
             return Outcome(stop.exit_code, f"{stop}{way_on}")
     for one in chain:
         if isinstance(one, FoveaError):

@@ -63,7 +63,7 @@ def read(source: SourceFiles, data: DataConfig) -> Iterator[Samples]:
     path = source.files.get(_ROLE)
     if path is None:
         raise UserError(
-            "the source has no archive of cats and dogs; run `kedro run --pipeline ingest` with this config"
+            "the source has no archive of cats and dogs; run `kedro run --pipelines=ingest` with this config"
         )
     names = _names(data)
     entries = list_zip(path)
@@ -118,7 +118,9 @@ def _labels(path: Path, entries: Entries, classes: Sequence[str]) -> NDArray[np.
 
 
 def _of_folder(name: str) -> str | None:
-    folder = name.replace("\\", "/").rpartition("/")[0].rpartition("/")[2].lower()
+    # A backslash parts folders only where nothing else does: it also begins a byte that is not UTF-8.
+    plain = name if "/" in name else name.replace("\\", "/")
+    folder = plain.rpartition("/")[0].rpartition("/")[2].lower()
     return folder if folder in _CLASSES and not is_litter(name) else None
 
 

@@ -57,7 +57,7 @@ def read(source: SourceFiles, data: DataConfig) -> Iterator[Samples]:
         )
     path = source.files.get(_ROLE)
     if path is None:
-        raise UserError("the source is not the embedded digits; run `kedro run --pipeline ingest` with this config")
+        raise UserError("the source is not the embedded digits; run `kedro run --pipelines=ingest` with this config")
     table = _table(path)
     yield Samples(
         ids=[f"digit-{number:04d}" for number in range(_COUNT)],
@@ -96,8 +96,10 @@ def _table(path: Path) -> np.ndarray[tuple[int, int], np.dtype[np.uint8]]:
             convert_options=csv.ConvertOptions(column_types=dict.fromkeys(names, uint8())),
         )
     except (EOFError, OSError, zlib.error, ArrowInvalid) as error:
-        raise RunError(f"'{path}' cannot be read ({error}); remove it and run `kedro run --pipeline ingest`") from error
+        raise RunError(
+            f"'{path}' cannot be read ({error}); remove it and run `kedro run --pipelines=ingest`"
+        ) from error
     if table.shape != (_COUNT, columns) or any(column.null_count for column in table.columns):
-        raise RunError(f"'{path}' is not the table of 5,000 digits; remove it and run `kedro run --pipeline ingest`")
+        raise RunError(f"'{path}' is not the table of 5,000 digits; remove it and run `kedro run --pipelines=ingest`")
     # Not `to_numpy`, which imports pandas.
     return np.column_stack([np.from_dlpack(column.combine_chunks()) for column in table.columns])

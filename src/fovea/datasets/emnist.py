@@ -55,7 +55,7 @@ def read(source: SourceFiles, data: DataConfig) -> Iterator[Samples]:
     """
     pairs, path = _pairs(data), source.files.get(_ROLE)
     if path is None:
-        raise UserError("the source has no archive of EMNIST; run `kedro run --pipeline ingest` with this config")
+        raise UserError("the source has no archive of EMNIST; run `kedro run --pipelines=ingest` with this config")
     for split in idx_pairs.splits(pairs):
         images, labels = (pairs.files[f"{split}_{kind}"].name for kind in ("images", "labels"))
         pixels = np.ascontiguousarray(_member(path, images, 3).transpose(0, 2, 1))

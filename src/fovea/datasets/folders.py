@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fovea.core.errors import UserError
+from fovea.datasets.archives import decoded
 from fovea.datasets.samples import SplitName
 
 _LOG = logging.getLogger(__name__)
@@ -38,15 +39,22 @@ def subfolders(folder: Path) -> list[str]:
     """Names of the folders in `folder`, sorted; hidden ones are none, links are told and passed over.
 
     Raises:
-        UserError: It cannot be read.
+        UserError: It cannot be read, or a folder's name is not UTF-8.
     """
     names = []
     for entry in _scan(os.fsencode(folder)):
         if entry.is_dir(follow_symlinks=False):
-            names.append(os.fsdecode(entry.name))
+            names.append(_name(entry))
         elif entry.is_dir():
             _pass_over(entry)
     return names
+
+
+def _name(entry: os.DirEntry[bytes]) -> str:
+    try:
+        return entry.name.decode()
+    except UnicodeDecodeError:
+        raise UserError(f"the name of the folder '{decoded(entry.path)}' is not UTF-8; give it another") from None
 
 
 def loose_files(folder: Path) -> int:

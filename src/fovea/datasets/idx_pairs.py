@@ -85,7 +85,7 @@ def _pair(source: SourceFiles, data: DataConfig, split: SplitName) -> Samples:
         image_file, label_file = files[f"{split}_images"], files[f"{split}_labels"]
     except KeyError as missing:
         raise UserError(
-            f"the source has no file for {missing}; run `kedro run --pipeline ingest` with this config"
+            f"the source has no file for {missing}; run `kedro run --pipelines=ingest` with this config"
         ) from None
     return paired(image_file, label_file, read_idx(image_file, 3), read_idx(label_file, 1), data, split)
 

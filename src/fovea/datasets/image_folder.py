@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,7 +25,8 @@ _LOG = logging.getLogger(__name__)
 def ingest(data: DataConfig) -> SourceFiles:
     """Lists the pictures; they stay where they are.
 
-    Folders ``train``, ``val`` and ``test`` on top, and nothing else, are official splits.
+    Folders ``train``, ``val`` and ``test`` on top, and nothing else, are official splits. Where there is no test split,
+    the validation split is it, and validation pictures are cut out of the training split, as of ImageNet.
 
     Raises:
         UserError: There is no such folder or table, a class has no pictures, there is one class only, or the config
@@ -37,6 +39,7 @@ def ingest(data: DataConfig) -> SourceFiles:
     groups = _class_folders(folder) if data.table is None else read_table(folder, data.table)
     where = f"'{folder}'" if data.table is None else f"data.table '{data.table}'"
     _check(groups, data.classes, where)
+    groups = _with_test(groups, where)
     store = raw_folder(data.name)
     return collect(data.name, store, [(listing.ROLE, listing.make(folder, groups, store))], pictures=folder)
 
@@ -83,6 +86,14 @@ def _groups(folder: Path, start: Path, split: SplitName | None) -> list[Group]:
     if not names:
         raise UserError(f"'{start}' has no folders of classes; put the pictures of each class into one of its name")
     return [Group(name, split, *walk(folder, start / name)) for name in names]
+
+
+def _with_test(groups: list[Group], where: str) -> list[Group]:
+    splits = {group.split for group in groups}
+    if "test" in splits or "val" not in splits:
+        return groups
+    _LOG.info("%s has no test split: its validation pictures are the test, and others are taken out of train", where)
+    return [replace(group, split="test") if group.split == "val" else group for group in groups]
 
 
 def _check(groups: Sequence[Group], classes: Sequence[str] | None, where: str) -> None:

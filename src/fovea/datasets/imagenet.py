@@ -86,7 +86,7 @@ def class_names(source: SourceFiles, data: DataConfig) -> list[str]:
 def _kit(source: SourceFiles) -> Devkit:
     path = source.files.get("devkit")
     if path is None:
-        raise UserError("the source has no development kit; run `kedro run --pipeline ingest` with this config")
+        raise UserError("the source has no development kit; run `kedro run --pipelines=ingest` with this config")
     return read_devkit(path)
 
 

@@ -81,6 +81,7 @@ def read(source: SourceFiles, classes: Sequence[str]) -> Iterator[Samples]:
         RunError: The listing cannot be read.
     """
     numbers = {label: number for number, label in enumerate(classes)}
+    whole_train = any(batch["split"][0].as_py() == "val" for batch in _batches(source))
     for batch in _batches(source):
         label = batch["label"][0].as_py()
         if label not in numbers:
@@ -95,6 +96,7 @@ def read(source: SourceFiles, classes: Sequence[str]) -> Iterator[Samples]:
             encoding="encoded",
             problems=batch["problem"].to_pylist(),
             sha256=batch["sha256"].to_pylist(),
+            whole_train=whole_train,
         )
 
 
@@ -141,14 +143,14 @@ def _batches(source: SourceFiles) -> Iterator[Any]:
 
     path = source.files.get(ROLE)
     if path is None or source.pictures is None:
-        raise RunError("the source has no listing of pictures; run `kedro run --pipeline ingest` with this config")
+        raise RunError("the source has no listing of pictures; run `kedro run --pipelines=ingest` with this config")
     try:
         with pa.memory_map(str(path)) as stream:
             table = pa.ipc.open_file(stream)
             for number in range(table.num_record_batches):
                 yield table.get_batch(number)
     except (OSError, pa.ArrowInvalid) as error:
-        raise RunError(f"'{path}' cannot be read ({error}); run `kedro run --pipeline ingest`") from error
+        raise RunError(f"'{path}' cannot be read ({error}); run `kedro run --pipelines=ingest`") from error
 
 
 def _members(source: SourceFiles, paths: Sequence[bytes], sizes: NDArray[np.int64]) -> Members:

@@ -46,6 +46,7 @@ class Samples:
             `PROBLEMS`, or None; a label of such a row may be -1. None: no problem anywhere.
         sha256: Of each file when the folder was listed, 64 hexadecimal digits or None where it could not be read. None
             where the archive's own digest speaks for them all.
+        whole_train: The publisher has a validation split too, so that none is cut out of the training split.
     """
 
     ids: Sequence[str]
@@ -56,6 +57,7 @@ class Samples:
     encoding: Encoding = "raw"
     problems: Sequence[str | None] | None = None
     sha256: Sequence[str | None] | None = None
+    whole_train: bool = False
 
     def __len__(self) -> int:
         return len(self.ids)

@@ -16,7 +16,7 @@ from fovea.datasets.fetch import Fetched
 from fovea.datasets.wanted import plain_name
 
 _NOTE = "source.json"
-_WAY_OUT = "run `kedro run --pipeline ingest`"
+_WAY_OUT = "run `kedro run --pipelines=ingest`"
 
 
 @dataclass(frozen=True)

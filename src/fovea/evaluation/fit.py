@@ -41,7 +41,9 @@ def check_model(prepared: PreparedData, model: TrainedModel) -> None:
             f"{prepared.path}: {difference}; choose data={trained['name']} or train a model on these data"
         )
     if not len(prepared.split("test")):
-        raise UserError(f"'{meta.name}' has no test pictures; raise prepare.test_fraction and prepare the data again")
+        raise UserError(
+            f"'{meta.name}' has no test pictures; raise prepare.test_fraction, or give it a test split of its own"
+        )
 
 
 def _difference(trained: Mapping[str, Any], found: Mapping[str, Any]) -> str:

@@ -37,7 +37,7 @@ class FolderHandle:
             RunError: There is no such folder, or it is something else.
         """
         if not (path / cls.mark).is_file():
-            way_out = f"make it with `kedro run --pipeline {cls.stage}`"
+            way_out = f"make it with `kedro run --pipelines={cls.stage}`"
             raise RunError(f"'{path}' is not {cls.kind}: it has no {cls.mark}; {way_out}")
         return cls(path)
 

@@ -28,7 +28,7 @@ Picture = NDArray[np.uint8]
 log = logging.getLogger("fovea")
 
 COLUMNS = ("path", "predicted", "probability", "status", "reason")
-_HOW = "say which pictures with `kedro run --pipeline predict predict.source=<folder>`"
+_HOW = "say which pictures with `kedro run --pipelines=predict predict.source=<folder>`"
 
 
 def predict_folder(model: TrainedModel, source: str | None, batch_size: int) -> pd.DataFrame:

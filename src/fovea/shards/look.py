@@ -77,5 +77,5 @@ def _check_unchanged(task: Task, at: int, digest: bytes) -> None:
     if listed is not None and digest.hex() != listed:
         raise RunError(
             f"'{task.samples.members[at]}' of data '{task.rules.name}' has changed since ingest; run "
-            "`kedro run --pipeline ingest` again"
+            "`kedro run --pipelines=ingest` again"
         )

@@ -15,7 +15,7 @@ from fovea.shards import columns
 from fovea.shards.collect import Collected
 from fovea.shards.judge import Verdict
 
-_ROWS = 8192  # that are put together and checked at a time, so that the memory does not grow with the manifest
+_ROWS = 2048  # that are put together and checked at a time, so that the memory does not grow with the manifest
 _REPEATING = [
     *("label", "class_name", "split", "status", "reason", "format", "named_as", "mode", "width", "height", "turn"),
     *("converted", "similarity", "shard"),

@@ -15,7 +15,7 @@ from fovea.shards.reader import Split
 if TYPE_CHECKING:
     import pandas as pd
 
-_WAY_OUT = "run `kedro run --pipeline prepare`"
+_WAY_OUT = "run `kedro run --pipelines=prepare`"
 
 
 @dataclass(frozen=True)

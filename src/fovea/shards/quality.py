@@ -126,6 +126,9 @@ def check_classes(collected: Collected, verdict: Verdict, classes: Sequence[str]
         raise RunError(
             f"no picture of data '{name}' is left for training; lower prepare.test_fraction or prepare.val_fraction"
         )
+    for code, split in enumerate(SPLITS):
+        if not np.any(kept & (splits == code)):
+            _LOG.warning("no picture of data '%s' is in the %s split", name, split)
     few = [f"'{classes[label]}' ({training[label]})" for label in np.flatnonzero(training < 2).tolist()]
     if few:
         more = f" and {len(few) - 2 * _SHOWN} more" if len(few) > 2 * _SHOWN else ""

@@ -15,7 +15,7 @@ from fovea.datasets.samples import SPLITS
 from fovea.shards import columns
 from fovea.shards.meta import FileInfo
 
-WAY_OUT = "remove the folder and run `kedro run --pipeline prepare`"
+WAY_OUT = "remove the folder and run `kedro run --pipelines=prepare`"
 _NUMBERS = {"key": np.uint64, "label": np.int64, "height": np.int32, "width": np.int32, "turn": np.int8}
 
 

@@ -102,10 +102,11 @@ def tasks(
             raise RunError(f"data '{rules.name}' has {encoding} and {samples.encoding} pictures")
         encoding = samples.encoding
         sizes = _sizes(samples, rules)
+        valid = replace(rules, val_fraction=0.0) if samples.whole_train else rules
         keys = sample_keys(samples.ids) if encoding == "encoded" else None
         for part in cuts(sizes, keys, min(limit, _MOST)):
             piece = _piece(samples, part)
-            yield Task(_digest(piece, rules, sources), piece, rules, folder)
+            yield Task(_digest(piece, valid, sources), piece, valid, folder)
 
 
 def cuts(sizes: NDArray[np.int64], keys: NDArray[np.uint64] | None, limit: int) -> Iterator[slice]:

@@ -13,7 +13,7 @@ from typing import Any, cast
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import Checkpoint
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import nn
 
 from fovea.config.schema import CheckpointConfig
@@ -25,10 +25,14 @@ log = logging.getLogger(__name__)
 
 
 def save_weights(network: nn.Module, path: Path) -> None:
-    """Writes the tensors of a network to a safetensors file, in one piece or not at all."""
+    """Writes the tensors of a network to a safetensors file, in one piece or not at all.
+
+    Raises:
+        RunError: The disk is full, read-only or not writable.
+    """
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
     with atomic_file(path) as temporary:
-        save_file(tensors, temporary)
+        temporary.write_bytes(save(tensors))  # safetensors' own writing hides why the disk refused
 
 
 def usable_checkpoint(path: Path) -> Path | None:

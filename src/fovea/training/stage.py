@@ -63,7 +63,7 @@ def check_fit(job: TrainJob, prepared: PreparedData) -> None:
         if found is not None and wanted is not None and found != wanted:
             raise UserError(
                 f"{prepared.path} was prepared with {key}={found}, but the config says {wanted}; "
-                "run the whole pipeline (`kedro run`) or `kedro run --pipeline prepare` first"
+                "run the whole pipeline (`kedro run`) or `kedro run --pipelines=prepare` first"
             )
 
 

@@ -66,8 +66,7 @@ class DataConfig(Section):
         """
         if self.classes is None:
             raise UserError(
-                f"data.classes of '{self.name}' follow from the pictures; run `kedro run --pipeline prepare` first, or "
-                "name them"
+                f"data.classes of '{self.name}' follow from the pictures; prepare them first, or name the classes"
             )
         return self.classes
 

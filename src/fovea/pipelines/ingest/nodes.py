@@ -32,6 +32,9 @@ def ingest(data: dict[str, Any]) -> SourceFiles:
     config = parse(DataConfig, data, "data")
     source = reader(config.source).ingest(config)
     count, fetched = len(source.entries), len(source.fetched)
+    if source.pictures is not None:
+        _LOG.info("ingest: %s, the pictures in %s, listed with their digests", source.name, source.pictures)
+        return source
     how = "in place" if not fetched else "fetched" if fetched == count else f"{fetched} of them fetched"
     _LOG.info(
         "ingest: %s, %d file%s, %.1f MB, %s", source.name, count, "" if count == 1 else "s", source.size / 1e6, how
