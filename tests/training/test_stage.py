@@ -119,6 +119,12 @@ def test_pictures_of_any_size_fit_every_size(make_job: MakeJob, squares: Any) ->
         stage.check_fit(make_job(data={"image_size": 64}), SimpleNamespace(path=Path("made-up"), meta=meta))
 
 
+def test_data_for_tests_alone_are_not_trained_on(make_job: MakeJob, squares: Any) -> None:
+    meta = SimpleNamespace(**{**vars(squares.meta), "counts": {"train": 0, "val": 0, "test": 50}})
+    with pytest.raises(UserError, match=r"data 'squares' has no training pictures, it serves to test a network"):
+        stage.check_fit(make_job(), SimpleNamespace(path=Path("made-up"), meta=meta))
+
+
 def test_what_cannot_change_the_weights_is_not_in_the_digest(make_job: MakeJob) -> None:
     base = make_job().digest("x")
     assert make_job(loader={"num_workers": 2}, callbacks={"progress": "none"}).digest("x") == base

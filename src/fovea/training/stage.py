@@ -50,8 +50,8 @@ def check_fit(job: TrainJob, prepared: PreparedData) -> None:
     """Refuses data that were prepared for another config.
 
     Raises:
-        UserError: The prepared data are of another name, size or set of classes. Pictures of any size fit every size,
-            and any classes fit a config that names none.
+        UserError: The prepared data are of another name, size or set of classes, or have no training pictures. Pictures
+            of any size fit every size, and any classes fit a config that names none.
     """
     meta = prepared.meta
     for key, found, wanted in (
@@ -65,6 +65,11 @@ def check_fit(job: TrainJob, prepared: PreparedData) -> None:
                 f"{prepared.path} was prepared with {key}={found}, but the config says {wanted}; "
                 "run the whole pipeline (`kedro run`) or `kedro run --pipelines=prepare` first"
             )
+    if not meta.counts["train"]:
+        raise UserError(
+            f"data '{meta.name}' has no training pictures, it serves to test a network that is trained already "
+            f"(`kedro run --pipelines=ingest,prepare,evaluate data={meta.name}`); train on other data"
+        )
 
 
 def _train(job: TrainJob, prepared: PreparedData, digest: str, work: WorkFolder) -> None:
