@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
+from mlflow.exceptions import MlflowException
 
 from fovea import tracking
 from fovea.tracking import run as run_module
@@ -175,6 +176,31 @@ def test_the_data_set_is_an_input_with_its_digest(configure: Configure, record: 
     (given,) = inputs.dataset_inputs
     assert (given.dataset.name, given.dataset.digest, given.dataset.profile) == ("digits", "a" * 12, '{"train": 3600}')
     assert [(tag.key, tag.value) for tag in given.tags] == [("mlflow.data.context", "training")]
+
+
+def test_a_data_set_that_another_process_adds_at_that_moment_is_asked_for_again(
+    configure: Configure,
+    record: Path,
+    runs: Runs,
+    journals: Callable[[], list[Path]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    log_inputs, calls = MlflowClient.log_inputs, []
+
+    def first_too_late(self: MlflowClient, *args: Any, **more: Any) -> None:
+        calls.append(args)
+        if len(calls) == 1:
+            raise MlflowException("(sqlite3.IntegrityError) UNIQUE constraint failed: datasets.experiment_id")
+        log_inputs(self, *args, **more)
+
+    monkeypatch.setattr(MlflowClient, "log_inputs", first_too_late)
+    configure(on_error="stop")
+    with tracking.stage("train", record, "one") as run:
+        run.log_dataset("digits", "a" * 64, "training")
+    inputs = runs()[0].inputs
+    assert inputs is not None
+    assert [one.dataset.name for one in inputs.dataset_inputs] == ["digits"]
+    assert (len(calls), journals()) == (2, [])
 
 
 @pytest.mark.parametrize(

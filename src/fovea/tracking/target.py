@@ -188,7 +188,15 @@ class Target:
             profile=text,
         )
         tag = InputTag("mlflow.data.context", record["context"])
-        self._client.log_inputs(self._id, datasets=[DatasetInput(dataset, [tag])])
+        for is_last in (False, False, True):
+            try:
+                self._client.log_inputs(self._id, datasets=[DatasetInput(dataset, [tag])])
+                return
+            except Exception as error:
+                # MLflow looks for the data set and then adds it. Of processes that do so at one moment, the database
+                # takes the first, and the others find its data set when they ask again.
+                if is_last or "unique" not in str(error).lower():
+                    raise
 
     def _end(self, record: Record) -> None:
         """`status`, `time` in ms."""
