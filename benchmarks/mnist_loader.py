@@ -15,7 +15,7 @@ import time
 
 from common import PROJECT, environment, keep, timed
 
-_ROUNDS = 3
+_ROUNDS = 2
 _STEPS = 60
 _BATCHES = 300
 
