@@ -24,22 +24,18 @@ def command(overrides: tuple[str, ...], origin: bool, env: str | None) -> None:
       kedro config model=deep_mnist optimizer.lr=0.01
       kedro config --origin experiment=mnist_fast
     """
-    from fovea.config.loader import PARAMS_FILE, HydraConfigLoader
+    from fovea.commands.composed import composed
+    from fovea.config.loader import PARAMS_FILE
     from fovea.config.origin import origin_of, origins
     from fovea.config.params_stage import dump
-    from fovea.config.runtime_params import OVERRIDES_KEY
     from fovea.core.places import project_root
-    from fovea.settings import CONFIG_LOADER_ARGS
 
-    conf = project_root() / "conf"
-    env = env or os.environ.get("KEDRO_ENV")
-    params = {OVERRIDES_KEY: list(overrides)} if overrides else {}
-    config = HydraConfigLoader(conf, env, params, **CONFIG_LOADER_ARGS)["parameters"]
+    config = composed(overrides, env)
     if not origin:
         click.echo(dump(config), nl=False)
         return
     in_stage = bool(os.environ.get("DVC_STAGE"))
-    found = {} if in_stage else origins(conf, overrides, env)
+    found = {} if in_stage else origins(project_root() / "conf", overrides, env or os.environ.get("KEDRO_ENV"))
     for key, line in _lines(config):
         origin_shown = PARAMS_FILE if in_stage else origin_of(key, found)
         click.echo(f"{line:{_COLUMN}}  # {origin_shown}" if key else line)

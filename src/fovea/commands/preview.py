@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
     from fovea.loading import PictureDataModule
     from fovea.shards import PreparedData
     from fovea.training.job import TrainJob
+    from fovea.training.schedules import Steps
 
 FOLDER = "data/08_reporting/preview"
 _HEADS = ("as it is", "epoch 1", "epoch 2", "evaluation")
@@ -41,6 +41,7 @@ def command(overrides: tuple[str, ...], output: Path | None, count: int, env: st
       kedro preview augment=mnist
       kedro preview data=cats_vs_dogs augment=imagenet --count 5
     """
+    from fovea.commands.composed import composed
     from fovea.config import logs
     from fovea.core.places import project_root
     from fovea.inspection.preview import write
@@ -50,26 +51,13 @@ def command(overrides: tuple[str, ...], output: Path | None, count: int, env: st
     from fovea.training.job import TrainJob
 
     logs.configure()
-    config = _composed(overrides, env)
+    config = composed(overrides, env)
     job = TrainJob.parse({name: config[name] for name in SECTIONS})
     prepared = prepare(ingest(config["data"]), config["data"], config["prepare"])
     job = job.with_classes(prepared.meta.classes)
     folder = output if output is not None else project_root() / FOLDER
     page = write(_preview(job, prepared, count), folder)
     click.echo(f"The preview is in {page}")
-
-
-def _composed(overrides: Sequence[str], env: str | None) -> Mapping[str, Any]:
-    from fovea.config.loader import HydraConfigLoader
-    from fovea.config.runtime_params import OVERRIDES_KEY
-    from fovea.core.places import project_root
-    from fovea.settings import CONFIG_LOADER_ARGS
-
-    params = {OVERRIDES_KEY: list(overrides)} if overrides else {}
-    env = env or os.environ.get("KEDRO_ENV")
-    loader = HydraConfigLoader(project_root() / "conf", env, params, **CONFIG_LOADER_ARGS)
-    config: Mapping[str, Any] = loader["parameters"]
-    return config
 
 
 def _preview(job: TrainJob, prepared: PreparedData, count: int) -> Preview:
@@ -82,11 +70,12 @@ def _preview(job: TrainJob, prepared: PreparedData, count: int) -> Preview:
     import numpy as np
 
     from fovea.inspection.preview import Preview
+    from fovea.training.schedules import Steps
 
     names = job.data.class_names
     data = _loaders(job, prepared)
     batches = len(data.train_dataloader())
-    per_epoch = -(-batches // job.trainer.accumulate_batches)
+    steps = Steps.of(batches, job.trainer)
     splits = {name: prepared.split(name) for name in ("train", "val", "test")}
     return Preview(
         title=f"{job.data.name}: preview",
@@ -103,8 +92,8 @@ def _preview(job: TrainJob, prepared: PreparedData, count: int) -> Preview:
         heads=_HEADS,
         samples=list(_samples(job, prepared, count)),
         mixed=list(_mixed(job, data)) if job.augment.mix.is_on else (),
-        rates=_rates(job, per_epoch),
-        steps_per_epoch=per_epoch,
+        rates=_rates(job, steps),
+        steps_per_epoch=steps.per_epoch,
         classes=names,
         counts={name: np.bincount(split.labels, minlength=len(names)) for name, split in splits.items()},
     )
@@ -175,11 +164,10 @@ def _mixed(job: TrainJob, data: PictureDataModule) -> Iterator[tuple[NDArray[np.
         yield image, f"{own} {share:.2f}{rest}"
 
 
-def _rates(job: TrainJob, per_epoch: int) -> NDArray[np.float64]:
+def _rates(job: TrainJob, steps: Steps) -> NDArray[np.float64]:
     import numpy as np
 
-    from fovea.training.schedules import Steps, lr_factor
+    from fovea.training.schedules import lr_factor
 
-    steps = Steps(per_epoch=per_epoch, total=per_epoch * job.trainer.max_epochs)
     factor = lr_factor(job.schedule, steps)
     return np.array([job.optimizer.lr * factor(step) for step in range(steps.total)])

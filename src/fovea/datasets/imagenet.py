@@ -60,12 +60,12 @@ def read(source: SourceFiles, data: DataConfig) -> Iterator[Samples]:
         RunError: A file is damaged, or the archives and the kit do not belong together.
     """
     files = source.files
-    _check_count(source, data)
-    if source.pictures is not None:
-        yield from listing.read(source, _wnids(source, data))
+    kit = _kit(source) if source.pictures is None else None
+    wnids = _wnids(source, data, kit)
+    _check_count(wnids, data)
+    if kit is None:
+        yield from listing.read(source, wnids)
         return
-    kit = _kit(source)
-    wnids = _wnids(source, data)
     if "train" in files:
         yield from training(files["train"], kit, wnids)
     if "val" in files:
@@ -79,8 +79,8 @@ def class_names(source: SourceFiles, data: DataConfig) -> list[str]:
         UserError: `data.wnids` has a class that the source does not have.
         RunError: The kit is damaged or not that of ILSVRC2012.
     """
-    words = _kit(source).words if "devkit" in source.files else {}
-    return names_of(_wnids(source, data), words)
+    kit = _kit(source) if source.pictures is None or "devkit" in source.files else None
+    return names_of(_wnids(source, data, kit), kit.words if kit else {})
 
 
 def _kit(source: SourceFiles) -> Devkit:
@@ -90,15 +90,13 @@ def _kit(source: SourceFiles) -> Devkit:
     return read_devkit(path)
 
 
-def _wnids(source: SourceFiles, data: DataConfig) -> list[str]:
-    if source.pictures is not None:
+def _wnids(source: SourceFiles, data: DataConfig, kit: Devkit | None) -> list[str]:
+    if kit is None or source.pictures is not None:
         return chosen(data.wnids, listing.labels(source), f"'{source.pictures}'")
-    kit = _kit(source)
     return chosen(data.wnids, list(kit.words), f"'{kit.path.name}'")
 
 
-def _check_count(source: SourceFiles, data: DataConfig) -> None:
-    wnids = _wnids(source, data)
+def _check_count(wnids: list[str], data: DataConfig) -> None:
     if data.classes is not None and len(data.classes) != len(wnids):
         raise UserError(
             f"data.classes has {len(data.classes):,} names but there are {len(wnids):,} classes of ImageNet; set "

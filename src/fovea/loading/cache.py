@@ -5,10 +5,9 @@ from __future__ import annotations
 import os
 import tempfile
 import threading
-from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -16,6 +15,7 @@ from fovea.core.files import atomic_file, require_space
 from fovea.core.locks import waiting
 from fovea.loading.decoded import Decoded, Image
 from fovea.loading.store import PixelStore, Shape, write_pixels
+from fovea.shards.executors import in_order
 
 _TASK_BYTES = 8 << 20
 
@@ -136,15 +136,7 @@ def _in_order(decoded: Decoded, threads: int) -> Iterator[tuple[Shape, bytes]]:
 
     count = len(decoded)
     step = max(1, _TASK_BYTES * count // max(1, decoded.total_bytes()))
-    with ThreadPoolExecutor(threads) as pool:
-        ahead: deque[Future[list[tuple[Shape, bytes]]]] = deque()
-        try:
-            for first in range(0, count, step):
-                ahead.append(pool.submit(task, range(first, min(count, first + step))))
-                if len(ahead) > 2 * threads:
-                    yield from ahead.popleft().result()
-            while ahead:
-                yield from ahead.popleft().result()
-        finally:
-            for future in ahead:
-                future.cancel()
+    parts = (range(first, min(count, first + step)) for first in range(0, count, step))
+    with ThreadPoolExecutor(threads) as pool, closing(in_order(pool, task, parts, window=2 * threads + 1)) as done:
+        for pictures in done:
+            yield from pictures

@@ -10,12 +10,12 @@ from pytorch_lightning import LightningDataModule
 
 from fovea.augment import single_threaded
 from fovea.core.errors import UserError
+from fovea.core.resources import local_ranks, usable_cores
 from fovea.loading.dataset import BatchDataset
 from fovea.loading.keeping import Keeper
 from fovea.loading.loader import BatchLoader, ResumableLoader, Workers
 from fovea.loading.order import Balanced, Fixed, Order, Rows, Shuffled
 from fovea.loading.recipes import Recipe, for_evaluation, for_training
-from fovea.loading.resources import local_ranks, usable_cores
 from fovea.loading.sampler import EpochBatches, EveryRow
 
 if TYPE_CHECKING:

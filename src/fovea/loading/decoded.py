@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from fovea.core.digest import data_digest
 from fovea.core.errors import RunError
+from fovea.pictures.decode import REDUCTIONS
 
 if TYPE_CHECKING:
     from fovea.augment import Augmenter
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 Image = npt.NDArray[np.uint8]
 # What becomes of the same bytes may change with these.
 _LIBRARIES = ("simplejpeg", "opencv-python-headless", "albumentations")
-_REDUCTIONS = (8, 4, 2)
 
 
 class Pictures(Protocol):
@@ -141,6 +141,6 @@ def reduced(sizes: npt.NDArray[np.int64], least_side: int | None) -> npt.NDArray
         return sizes
     short = sizes.min(axis=1)
     factor = np.ones(len(sizes), dtype=np.int64)
-    for step in reversed(_REDUCTIONS):
+    for step in reversed(REDUCTIONS):
         factor[-(-short // step) >= least_side] = step
     return -(-sizes // factor[:, None])

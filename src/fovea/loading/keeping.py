@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Literal
 
 from fovea.core.errors import UserError
 from fovea.core.places import CACHE, shared_root
+from fovea.core.resources import available_memory, usable_cores
 from fovea.loading.cache import Cached, cache_path
-from fovea.loading.resources import available_memory, usable_cores
 
 if TYPE_CHECKING:
     from fovea.loading.decoded import Decoded, Pictures

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from fovea.pictures.jpeg import is_harmless
 from fovea.pictures.turn import UPRIGHT, turned
 
-_REDUCTIONS = (8, 4, 2)
+REDUCTIONS = (8, 4, 2)
+"""By what a JPEG may be decoded smaller, the largest first."""
 
 
 def decode(
@@ -59,7 +60,7 @@ def _scale(data: Any, least_side: int) -> dict[str, int]:
 
     height, width, *_ = simplejpeg.decode_jpeg_header(data, strict=False)
     short = min(height, width)
-    factor = next((factor for factor in _REDUCTIONS if -(-short // factor) >= least_side), 1)
+    factor = next((factor for factor in REDUCTIONS if -(-short // factor) >= least_side), 1)
     if factor == 1:
         return {}
     return {"min_height": -(-height // factor), "min_width": -(-width // factor), "min_factor": factor}

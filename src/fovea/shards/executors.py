@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import AbstractContextManager, contextmanager
@@ -12,6 +11,7 @@ from importlib import import_module
 from typing import Any, TypeVar
 
 from fovea.core.errors import RunError, UserError, nearest
+from fovea.core.resources import usable_cores
 from fovea.shards.processes import one_thread_each, processes
 
 Given = TypeVar("Given")
@@ -76,7 +76,7 @@ def check(name: str) -> None:
 
 def in_order(
     executor: Executor, work: Callable[[Given], Made], tasks: Iterable[Given], *, window: int
-) -> Iterator[Made]:
+) -> Generator[Made, None, None]:
     """The results in the order of the tasks; no more than `window` tasks are waiting or under way at any time.
 
     Raises:
@@ -95,14 +95,6 @@ def in_order(
     finally:
         for future in pending:
             future.cancel()
-
-
-def usable_cores() -> int:
-    """Cores that this process may run on."""
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # not Linux
-        return os.cpu_count() or 1
 
 
 @contextmanager

@@ -64,10 +64,10 @@ def manifest_rows(
 def _part(collected: Collected, verdict: Verdict, classes: Sequence[str], shards: Sequence[str], part: slice) -> Any:
     facts = collected.facts.slice(part.start, part.stop - part.start).combine_chunks()
     found = {name: facts[name].combine_chunks() for name in facts.column_names}
-    usable = np.asarray(found["split"].to_numpy(zero_copy_only=False)) >= 0
+    splits = np.asarray(found["split"].to_numpy(zero_copy_only=False))
+    usable = splits >= 0
     left_out = verdict.left_out[part]
     kept = usable & ~left_out
-    splits = np.asarray(found["split"].to_numpy(zero_copy_only=False))
     status = np.where(kept, 0, np.where(left_out, 1, 2))
     reasons = [verdict.why(row) for row in range(part.start, part.stop)]
     ids = collected.facts["id"]

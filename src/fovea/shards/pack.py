@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fovea.core.files import link_or_copy
+from fovea.core.resources import usable_cores
 from fovea.datasets.samples import Encoding, Samples, SplitName
 from fovea.shards import entries, executors, quality
 from fovea.shards.collect import Collected, collect
@@ -133,7 +134,7 @@ class _Work:
         self.encoding = first[0].samples.encoding
         # Raw pixels take milliseconds, and one task has nobody to share it with.
         name = "serial" if len(first) < 2 or self.encoding == "raw" else config.executor
-        window = 2 * (config.workers or executors.usable_cores()) if name != "serial" else 1
+        window = 2 * (config.workers or usable_cores()) if name != "serial" else 1
         done, said = 0, time.monotonic()
         with executors.opened(name, config.workers, config.scheduler) as executor:
             results = executors.in_order(executor, run, self._noted(chain(first, self._todo)), window=window)

@@ -152,16 +152,10 @@ def _piece(samples: Samples, part: slice) -> Samples:
         ids=samples.ids[part],
         members=samples.members[part],
         labels=samples.labels[part],
-        images=_compact(images.take(part)) if isinstance(images, Members) else images[part],
+        images=images.take(part) if isinstance(images, Members) else images[part],
         problems=samples.problems[part] if samples.problems is not None else None,
         sha256=samples.sha256[part] if samples.sha256 is not None else None,
     )
-
-
-def _compact(members: Members) -> Members:
-    """With the files that are used and no others: a folder of a million pictures has a million of them."""
-    used, file = np.unique(members.file, return_inverse=True)
-    return replace(members, files=tuple(members.files[at] for at in used.tolist()), file=file.astype(np.int32))
 
 
 def _digest(samples: Samples, rules: Rules, sources: Mapping[Path, str]) -> str:

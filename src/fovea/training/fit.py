@@ -14,7 +14,6 @@ import torch
 from pytorch_lightning.callbacks import EarlyStopping
 from torch import nn
 
-from fovea.config.schema import TrainerConfig
 from fovea.core.errors import UserError
 from fovea.loading import PictureDataModule
 from fovea.training.checkpoints import Checkpointer, StopSignals, usable_checkpoint
@@ -77,7 +76,7 @@ def fit(job: TrainJob, prepared: PreparedData, folder: Path, run: Run) -> Fit:
         limit_batches=job.trainer.limit_batches,
         overfit_batches=job.trainer.overfit_batches,
     )
-    steps = _steps(len(data.train_dataloader()), job.trainer)
+    steps = Steps.of(len(data.train_dataloader()), job.trainer)
     module = ClassifierModule(network, job.optimizer, job.schedule, steps, channels_last=job.trainer.channels_last)
 
     def report(row: Row, pictures_per_second: float) -> None:
@@ -97,11 +96,6 @@ def fit(job: TrainJob, prepared: PreparedData, folder: Path, run: Run) -> Fit:
         trainer = _trainer(job, folder, [StepRandomness(job.seed), *_extras(job), recorder, checkpointer])
         trainer.fit(module, datamodule=data, ckpt_path=start, weights_only=True)
     return Fit(network, recorder.rows, checkpointer.best)
-
-
-def _steps(batches: int, trainer: TrainerConfig) -> Steps:
-    per_epoch = -(-batches // trainer.accumulate_batches)
-    return Steps(per_epoch=per_epoch, total=per_epoch * trainer.max_epochs)
 
 
 def _extras(job: TrainJob) -> list[pl.Callback]:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from fovea.config.schema import ScheduleConfig
+from fovea.config.schema import ScheduleConfig, TrainerConfig
 
 
 @dataclass(frozen=True)
@@ -15,6 +15,12 @@ class Steps:
 
     per_epoch: int
     total: int
+
+    @classmethod
+    def of(cls, batches: int, trainer: TrainerConfig) -> Steps:
+        """Of a run with so many batches an epoch."""
+        per_epoch = -(-batches // trainer.accumulate_batches)
+        return cls(per_epoch, per_epoch * trainer.max_epochs)
 
 
 def _cosine(start: float, end: float, part: float) -> float:

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from fovea.loading.resources import available_memory, local_ranks, usable_cores
+from fovea.core.resources import available_memory, local_ranks, usable_cores
 
 KB, MB = 1024, 1024**2
 
