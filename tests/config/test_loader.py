@@ -53,7 +53,7 @@ def test_mistakes_are_told_at_once_with_the_file_that_holds_them(conf: Path, wri
         "conf/local/overrides.yaml: unknown key 'trainer.max_epoch' = 3; did you mean 'max_epochs'?"
     )
     write("local/overrides.yaml", "")
-    write("model/mine.yaml", "name: lenet5\nin_channels: null\ninit: null\ndropout: 2\n")
+    write("model/mine.yaml", "defaults: [lenet5, _self_]\ndropout: 2\n")
     with pytest.raises(UserError) as caught:
         _loader(conf, params={"overrides": ["model=mine"]})
     assert str(caught.value) == "conf/model/mine.yaml: 'model.dropout' = 2 is wrong: it must be less than 1"

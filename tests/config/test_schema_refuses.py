@@ -52,13 +52,18 @@ def _sentence(raw: dict[str, Any], key: str, value: Any) -> ConfigError:
             "'schedule.name' has no value; set it in conf/ or as an override: schedule.name=VALUE",
         ),
         ("optimizer.name", "sdg", "unknown optimizer 'sdg'; did you mean 'sgd'?"),
-        ("optimizer.name", "rmsprop", "unknown optimizer 'rmsprop'; known: adadelta, adam, adamw, sgd"),
+        ("optimizer.name", "rmsprop", "unknown optimizer 'rmsprop'; known: adadelta, adam, adamw, sgd, torch"),
         (
             "callbacks.checkpoint.keep",
             "bst",
             "'callbacks.checkpoint.keep' = 'bst' is wrong: it must be 'best' or 'last'; did you mean 'best'?",
         ),
-        ("finetune.mode", "some", "'finetune.mode' = 'some' is wrong: it must be 'from_scratch'"),
+        (
+            "finetune.mode",
+            "some",
+            "'finetune.mode' = 'some' is wrong: "
+            "it must be 'from_scratch', 'head', 'discriminative', 'gradual' or 'full'",
+        ),
     ],
 )
 def test_names(raw: dict[str, Any], key: str, value: Any, sentence: str) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from fovea.config.compose import compose
 from fovea.evaluation.metrics import log_loss
 from fovea.evaluation.stage import outcome_of, val_metrics
 from fovea.evaluation.view import view_of
@@ -17,6 +18,7 @@ from fovea.training import stage
 from fovea.training.job import TrainJob
 from fovea.training.workfolder import let_go
 
+CONF = Path(__file__).resolve().parents[2] / "conf"
 CROP = {"_target_": "albumentations.RandomResizedCrop", "size": [12, 12], "scale": [0.5, 1.0], "p": 1.0}
 FLIP = {"_target_": "albumentations.HorizontalFlip", "p": 1.0}
 CUT = {"_target_": "albumentations.CropAndPad", "percent": -0.1, "keep_size": False, "sample_independently": False}
@@ -68,41 +70,13 @@ def job_of(**augment: Any) -> TrainJob:
     off = {"mixup_alpha": 0.0, "cutmix_alpha": 0.0, "prob": 1.0, "switch_prob": 0.5}
     kept = {"every_n_steps": None, "every_minutes": None, "keep": "last", "monitor": "val/acc", "mode": "max"}
     data = {"name": "photos", "source": "image_folder", "channels": 3, "image_size": 12, "classes": None}
-    return TrainJob.parse(
-        {
-            "seed": 0,
-            "data": data | {"mean": [0.3] * 3, "std": [0.2] * 3},
-            "loader": {
-                "batch_size": 16,
-                "eval_batch_size": 10,
-                "num_workers": 0,
-                "prefetch": 1,
-                "sampling": "shuffle",
-                "cache": "none",
-                "fast_decode": True,
-                "scaled_decode": True,
-            },
-            "augment": {"train": [CROP], "eval": [], "mix": off} | augment,
-            "model": {"name": "fast_mnist", "in_channels": None, "init": None, "dropout": 0.0},
-            "optimizer": {"name": "adam", "lr": 0.003, "weight_decay": 0.0, "betas": [0.9, 0.999], "eps": 1e-8},
-            "schedule": {"name": "constant", "warmup_epochs": 0},
-            "finetune": {"mode": "from_scratch"},
-            "trainer": {
-                "max_epochs": 3,
-                "accelerator": "cpu",
-                "devices": 1,
-                "precision": "32",
-                "deterministic": True,
-                "channels_last": False,
-                "accumulate_batches": 1,
-                "gradient_clip_norm": None,
-                "limit_batches": None,
-                "overfit_batches": None,
-                "threads": None,
-            },
-            "callbacks": {"checkpoint": kept, "early_stopping": {"patience": None}, "progress": "none"},
-        }
-    )
+    plain = compose(CONF, ["model=fast_mnist", "schedule=constant", "optimizer.lr=0.003"]).config
+    plain["data"] = data | {"mean": [0.3] * 3, "std": [0.2] * 3}
+    plain["loader"] |= {"batch_size": 16, "eval_batch_size": 10, "num_workers": 0, "prefetch": 1, "cache": "none"}
+    plain["augment"] = {"train": [CROP], "eval": [], "mix": off} | augment
+    plain["trainer"] |= {"max_epochs": 3, "accelerator": "cpu"}
+    plain["callbacks"] |= {"checkpoint": kept, "progress": "none"}
+    return TrainJob.parse({name: plain[name] for name in TrainJob.model_fields})
 
 
 @pytest.mark.parametrize("augment", [{}, {"eval": [CUT, FLIP]}, {"mix": {"mixup_alpha": 0.2, "cutmix_alpha": 1.0}}])

@@ -9,11 +9,9 @@ from torch import nn
 from fovea.config.schema import ModelConfig
 from fovea.models import registry
 
-DROPOUT = {"lenet5": 0.0, "tf_mnist": 0.5, "deep_mnist": 0.5, "fast_mnist": 0.0}
-
 
 def model_section(name: str, **values: Any) -> ModelConfig:
-    defaults = {"name": name, "in_channels": None, "init": None, "dropout": DROPOUT.get(name, 0.0)}
+    defaults = dict.fromkeys(ModelConfig.model_fields) | {"library": "fovea", "name": name, "stem": "auto"}
     return ModelConfig(**{**defaults, **values})
 
 

@@ -11,9 +11,12 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from fovea.config.compose import compose
 from fovea.training.job import TrainJob
 
-SECTIONS: dict[str, Any] = {
+CONF = Path(__file__).resolve().parents[2] / "conf"
+# What decides these tests; every other key is that of `conf/`.
+CHANGES: dict[str, Any] = {
     "seed": 0,
     "data": {
         "name": "squares",
@@ -39,23 +42,10 @@ SECTIONS: dict[str, Any] = {
         "eval": [],
         "mix": {"mixup_alpha": 0.0, "cutmix_alpha": 0.0, "prob": 1.0, "switch_prob": 0.5},
     },
-    "model": {"name": "deep_mnist", "in_channels": None, "init": "he", "dropout": 0.3},
+    "model": {"name": "deep_mnist", "init": "he", "dropout": 0.3},
     "optimizer": {"name": "adam", "lr": 0.003, "weight_decay": 0.0, "betas": [0.9, 0.999], "eps": 1e-8},
     "schedule": {"name": "one_cycle", "peak_at": 0.3, "start_factor": 0.1, "end_factor": 0.001},
-    "finetune": {"mode": "from_scratch"},
-    "trainer": {
-        "max_epochs": 2,
-        "accelerator": "cpu",
-        "devices": 1,
-        "precision": "32",
-        "deterministic": True,
-        "channels_last": False,
-        "accumulate_batches": 1,
-        "gradient_clip_norm": None,
-        "limit_batches": None,
-        "overfit_batches": None,
-        "threads": None,
-    },
+    "trainer": {"max_epochs": 2, "accelerator": "cpu"},
     "callbacks": {
         "checkpoint": {
             "every_n_steps": None,
@@ -64,7 +54,6 @@ SECTIONS: dict[str, Any] = {
             "monitor": "val/acc",
             "mode": "max",
         },
-        "early_stopping": {"patience": None},
         "progress": "lines",
     },
 }
@@ -79,6 +68,11 @@ def merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any
             for key, value in changes.items()
         },
     }
+
+
+SECTIONS = merged(
+    {name: value for name, value in compose(CONF).config.items() if name in TrainJob.model_fields}, CHANGES
+)
 
 
 @pytest.fixture

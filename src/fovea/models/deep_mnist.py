@@ -57,4 +57,4 @@ def _pair(inputs: int, outputs: int, *, padding: int) -> list[nn.Module]:
 
 def build(model: ModelConfig, *, channels: int, num_classes: int, image_size: int) -> DeepMnist:
     """The network of a configuration; see `fovea.models.registry.create`."""
-    return DeepMnist(channels, num_classes, image_size, dropout=model.dropout)
+    return DeepMnist(channels, num_classes, image_size, dropout=0.5 if model.dropout is None else model.dropout)

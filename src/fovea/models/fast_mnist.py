@@ -48,4 +48,4 @@ def _pooled(inputs: int, outputs: int) -> list[nn.Module]:
 
 def build(model: ModelConfig, *, channels: int, num_classes: int, image_size: int) -> FastMnist:
     """The network of a configuration; see `fovea.models.registry.create`."""
-    return FastMnist(channels, num_classes, image_size, dropout=model.dropout)
+    return FastMnist(channels, num_classes, image_size, dropout=0.0 if model.dropout is None else model.dropout)

@@ -57,4 +57,4 @@ class LeNet5(nn.Module):
 
 def build(model: ModelConfig, *, channels: int, num_classes: int, image_size: int) -> LeNet5:
     """The network of a configuration; see `fovea.models.registry.create`."""
-    return LeNet5(channels, num_classes, image_size, dropout=model.dropout)
+    return LeNet5(channels, num_classes, image_size, dropout=0.0 if model.dropout is None else model.dropout)

@@ -49,4 +49,4 @@ class TfMnist(nn.Module):
 
 def build(model: ModelConfig, *, channels: int, num_classes: int, image_size: int) -> TfMnist:
     """The network of a configuration; see `fovea.models.registry.create`."""
-    return TfMnist(channels, num_classes, image_size, dropout=model.dropout)
+    return TfMnist(channels, num_classes, image_size, dropout=0.5 if model.dropout is None else model.dropout)

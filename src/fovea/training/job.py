@@ -11,6 +11,7 @@ from fovea.config.schema import (
     DataConfig,
     FinetuneConfig,
     LoaderConfig,
+    LossConfig,
     ModelConfig,
     OptimizerConfig,
     ScheduleConfig,
@@ -39,6 +40,7 @@ class TrainJob(Section):
     model: ModelConfig
     optimizer: OptimizerConfig
     schedule: ScheduleConfig
+    loss: LossConfig
     finetune: FinetuneConfig
     trainer: TrainerConfig
     callbacks: CallbacksConfig
@@ -75,6 +77,7 @@ class TrainJob(Section):
         sections["callbacks"] = {
             "keep": [self.callbacks.checkpoint.keep, self.callbacks.checkpoint.monitor, self.callbacks.checkpoint.mode],
             "early_stopping": sections["callbacks"]["early_stopping"],
+            "averaging": sections["callbacks"]["averaging"],
         }
         return data_digest({"job": sections, "prepared": prepared_digest})
 

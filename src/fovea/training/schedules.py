@@ -27,7 +27,9 @@ def _cosine(start: float, end: float, part: float) -> float:
     return end + (start - end) * (1 + math.cos(math.pi * min(max(part, 0.0), 1.0))) / 2
 
 
-def lr_factor(schedule: ScheduleConfig, steps: Steps) -> Callable[[int], float]:
+def lr_factor(  # noqa: PLR0911
+    schedule: ScheduleConfig, steps: Steps
+) -> Callable[[int], float]:
     """The factor on `optimizer.lr` as a function of the step, counted from 0.
 
     The one-cycle shape is that of Smith and Topin (2018, arXiv:1708.07120) with cosine flanks, the cosine decay that of
@@ -55,7 +57,26 @@ def lr_factor(schedule: ScheduleConfig, steps: Steps) -> Callable[[int], float]:
                 schedule.warmup_epochs * steps.per_epoch,
                 lambda step, _: schedule.gamma ** (step // (schedule.every_epochs * steps.per_epoch)),
             )
-        case "constant":
+        case "multi_step":
+            milestones = [epoch * steps.per_epoch for epoch in schedule.milestones]
+            return _warmed(
+                schedule.warmup_epochs * steps.per_epoch,
+                lambda step, _: schedule.gamma ** sum(step >= milestone for milestone in milestones),
+            )
+        case "exponential":
+            return _warmed(
+                schedule.warmup_epochs * steps.per_epoch,
+                lambda step, _: schedule.gamma ** (step / steps.per_epoch),
+            )
+        case "polynomial":
+            return _warmed(
+                schedule.warmup_epochs * steps.per_epoch,
+                lambda step, warm: (
+                    schedule.end_factor
+                    + (1 - schedule.end_factor) * max(1 - (step - warm) / max(last - warm, 1e-9), 0.0) ** schedule.power
+                ),
+            )
+        case "constant" | "plateau":
             return _warmed(schedule.warmup_epochs * steps.per_epoch, lambda *_: 1.0)
 
 

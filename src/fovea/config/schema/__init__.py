@@ -11,19 +11,29 @@ from fovea.config.schema.optim import (
     AdamWConfig,
     ConstantConfig,
     CosineConfig,
+    ExponentialConfig,
+    MultiStepConfig,
     OneCycleConfig,
     OptimizerConfig,
+    PlateauConfig,
+    PolynomialConfig,
     ScheduleConfig,
     SgdConfig,
     StepConfig,
+    TorchConfig,
 )
 from fovea.config.schema.parse import ConfigError, parse
 from fovea.config.schema.training import (
+    AveragingConfig,
     CallbacksConfig,
     CheckpointConfig,
+    CrossvalConfig,
+    DistillConfig,
     EarlyStoppingConfig,
+    EnsembleConfig,
     EvaluateConfig,
     FinetuneConfig,
+    LossConfig,
     ModelConfig,
     TrackingConfig,
     TrainerConfig,
@@ -34,28 +44,38 @@ __all__ = [
     "AdamConfig",
     "AdamWConfig",
     "AugmentConfig",
+    "AveragingConfig",
     "CallbacksConfig",
     "CheckpointConfig",
     "Config",
     "ConfigError",
     "ConstantConfig",
     "CosineConfig",
+    "CrossvalConfig",
     "DataConfig",
+    "DistillConfig",
     "EarlyStoppingConfig",
+    "EnsembleConfig",
     "EvaluateConfig",
+    "ExponentialConfig",
     "ExportConfig",
     "FileConfig",
     "FinetuneConfig",
     "LoaderConfig",
+    "LossConfig",
     "MixConfig",
     "ModelConfig",
+    "MultiStepConfig",
     "OneCycleConfig",
     "OptimizerConfig",
+    "PlateauConfig",
+    "PolynomialConfig",
     "PredictConfig",
     "PrepareConfig",
     "ScheduleConfig",
     "SgdConfig",
     "StepConfig",
+    "TorchConfig",
     "TrackingConfig",
     "TrainerConfig",
     "parse",
@@ -77,10 +97,13 @@ class Config(Section):
     model: ModelConfig
     optimizer: OptimizerConfig
     schedule: ScheduleConfig
+    loss: LossConfig
     finetune: FinetuneConfig
     trainer: TrainerConfig
     callbacks: CallbacksConfig
     evaluate: EvaluateConfig
     export: ExportConfig
     predict: PredictConfig
+    crossval: CrossvalConfig
+    ensemble: EnsembleConfig
     tracking: TrackingConfig

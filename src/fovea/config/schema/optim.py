@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from fovea.config.schema.base import BelowOne, Count, Fraction, NotNegative, Positive, Section, Share
+from fovea.config.schema.base import BelowOne, Count, Fraction, NotNegative, Positive, Section, Share, Whole
 
 _PositiveFraction = Annotated[float, Field(gt=0, le=1)]
 
@@ -58,6 +58,21 @@ class AdadeltaConfig(Section):
     eps: Positive
 
 
+class TorchConfig(Section):
+    """Any other optimiser of `torch.optim`.
+
+    Attributes:
+        target: Its dotted name, as in ``torch.optim.RMSprop``.
+        args: Its other arguments by name.
+    """
+
+    name: Literal["torch"]
+    target: Annotated[str, Field(pattern=r"^torch\.optim\.[A-Za-z_.0-9]+$")]
+    lr: Positive
+    weight_decay: NotNegative
+    args: dict[str, Any]
+
+
 class ConstantConfig(Section):
     """The same rate all along, after a linear warm-up."""
 
@@ -97,5 +112,67 @@ class StepConfig(Section):
     gamma: _PositiveFraction
 
 
-OptimizerConfig = Annotated[SgdConfig | AdamConfig | AdamWConfig | AdadeltaConfig, Field(discriminator="name")]
-ScheduleConfig = Annotated[ConstantConfig | OneCycleConfig | CosineConfig | StepConfig, Field(discriminator="name")]
+class MultiStepConfig(Section):
+    """The rate times `gamma` after each of the epochs that `milestones` counts."""
+
+    name: Literal["multi_step"]
+    warmup_epochs: NotNegative
+    milestones: Annotated[list[Count], Field(min_length=1)]
+    gamma: _PositiveFraction
+
+    @field_validator("milestones")
+    @classmethod
+    def _rising(cls, milestones: list[int]) -> list[int]:
+        if sorted(set(milestones)) != milestones:
+            raise ValueError("epochs in rising order, none twice")
+        return milestones
+
+
+class ExponentialConfig(Section):
+    """The rate times `gamma` every epoch, a little at each step."""
+
+    name: Literal["exponential"]
+    warmup_epochs: NotNegative
+    gamma: _PositiveFraction
+
+
+class PolynomialConfig(Section):
+    """Down to `end_factor` along a polynomial (Chen et al. 2018, arXiv:1606.00915, section 4.1: `power` 0.9)."""
+
+    name: Literal["polynomial"]
+    warmup_epochs: NotNegative
+    power: Positive
+    end_factor: Fraction
+
+
+class PlateauConfig(Section):
+    """The rate times `factor` whenever `monitor` has not become better for `patience` epochs.
+
+    Attributes:
+        threshold: What counts as better, in the unit of `monitor`.
+        min_factor: Of `optimizer.lr`, below which the rate does not fall.
+    """
+
+    name: Literal["plateau"]
+    warmup_epochs: NotNegative
+    monitor: Literal["val/loss", "val/acc"]
+    factor: Share
+    patience: Whole
+    threshold: NotNegative
+    min_factor: Fraction
+
+
+OptimizerConfig = Annotated[
+    SgdConfig | AdamConfig | AdamWConfig | AdadeltaConfig | TorchConfig, Field(discriminator="name")
+]
+ScheduleConfig = Annotated[
+    ConstantConfig
+    | OneCycleConfig
+    | CosineConfig
+    | StepConfig
+    | MultiStepConfig
+    | ExponentialConfig
+    | PolynomialConfig
+    | PlateauConfig,
+    Field(discriminator="name"),
+]

@@ -2,46 +2,128 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import field_validator
+from pydantic import Field, field_validator
 
-from fovea.config.schema.base import BelowOne, Count, Positive, Section, Share, Text, Whole
+from fovea.config.schema.base import (
+    BelowOne,
+    Count,
+    Fraction,
+    NotNegative,
+    Positive,
+    Section,
+    Seed,
+    Share,
+    Text,
+    Whole,
+)
+
+_UpToOne = Annotated[float, Field(gt=0, le=1)]
 
 
 class ModelConfig(Section):
     """The network.
 
     Attributes:
-        name: A name of `fovea.models.registry`.
+        library: Whose network `name` is: `fovea` (the names of `fovea.models.registry`), `torchvision` or `timm`.
+        name: Its name there.
         in_channels: Channels that the network takes; None: as the data has.
         init: How weights begin; None: PyTorch's default.
-        dropout: Part of the units that are left out at a training step.
+        dropout: Part of the units that are left out at a training step; None: the network's own.
+        stem: What the first layers are: `standard`, `small` (for pictures below 96 pixels: a 3x3 convolution without
+            stride, no pool), or `auto`, by the size of the pictures.
+        weights: What the network begins with: `imagenet` (the published ones), a file of tensors (.safetensors or
+            .pth), or the folder of a model that was trained before; None: new weights.
+        sha256: Of that file, at least its first 8 digits; None: not checked, or the published one.
+        mean: Per channel, of pixels in 0..1, as the weights expect them; None: as published, or those of the data.
+        std: Likewise.
     """
 
+    library: Literal["fovea", "torchvision", "timm"]
     name: Text
     in_channels: Count | None
     init: Literal["he", "xavier"] | None
-    dropout: BelowOne
+    dropout: BelowOne | None
+    stem: Literal["auto", "standard", "small"]
+    weights: Text | None
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{8,64}$")] | None
+    mean: list[float] | None
+    std: list[Annotated[float, Field(gt=0)]] | None
 
 
 class FinetuneConfig(Section):
-    """Which layers are trained, and how."""
+    """Which layers are trained, and how.
 
-    mode: Literal["from_scratch"]
+    Attributes:
+        mode: `from_scratch`: all layers alike; `head`: the new layers alone; `discriminative`: new layers at
+            `optimizer.lr`, reused ones below it; `gradual`: like it, reused layers join epoch by epoch, the last ones
+            first; `full`: all layers, reused ones too, at `optimizer.lr`.
+        backbone_lr_factor: Of `optimizer.lr`, for reused layers (`discriminative`, `gradual`).
+        layer_decay: Factor on the rate from each block of layers to the one before it; 1: none.
+        unfreeze_every: Epochs after which the next block joins (`gradual`).
+        cache_features: Compute what a frozen backbone gives once, and train the head on that (`head`).
+        views: How many differently augmented views of each training picture are kept (`head` with `cache_features`);
+            1: the picture as evaluation sees it.
+    """
+
+    mode: Literal["from_scratch", "head", "discriminative", "gradual", "full"]
+    backbone_lr_factor: _UpToOne
+    layer_decay: _UpToOne
+    unfreeze_every: Count
+    cache_features: bool
+    views: Count
+
+
+class DistillConfig(Section):
+    """Learning from a teacher (Hinton, Vinyals and Dean 2015).
+
+    Attributes:
+        teacher: The folder of a trained model; None: no teacher.
+        temperature: By which both logits are divided.
+        weight: Of the teacher's part of the loss.
+    """
+
+    teacher: Text | None
+    temperature: Positive
+    weight: Fraction
+
+
+class LossConfig(Section):
+    """What training makes small.
+
+    Attributes:
+        name: `cross_entropy`, or `bce`: a binary decision a class (Wightman, Touvron and Jegou 2021).
+        label_smoothing: Part of a label that is spread over all classes (Szegedy et al. 2016, section 7).
+        class_weights: Weight of each class's pictures; `balanced`: inverse to their number; None: all alike.
+        distill: The teacher.
+    """
+
+    name: Literal["cross_entropy", "bce"]
+    label_smoothing: BelowOne
+    class_weights: list[Positive] | Literal["balanced"] | None
+    distill: DistillConfig
 
 
 class TrainerConfig(Section):
-    """How long, on what and how exactly training runs; None leaves a limit out."""
+    """How long, on what and how exactly training runs; None leaves a limit out.
+
+    Attributes:
+        max_minutes: After which training ends, at the end of a step, and delivers what it has.
+        compile: Let torch compile the network; checkpoints and weights stay those of the plain one.
+    """
 
     max_epochs: Count
+    max_minutes: Positive | None
     accelerator: Literal["cpu", "gpu", "auto"]
     devices: int
-    precision: Literal["32", "bf16", "16"]
+    precision: Literal["32", "bf16", "16", "64", "bf16-true", "16-true"]
     deterministic: bool
     channels_last: bool
     accumulate_batches: Count
     gradient_clip_norm: Positive | None
+    gradient_clip_value: Positive | None
+    compile: bool
     limit_batches: Count | None
     overfit_batches: Count | None
     threads: Count | None
@@ -71,9 +153,32 @@ class CheckpointConfig(Section):
 
 
 class EarlyStoppingConfig(Section):
-    """When training stops before its last epoch; `patience` None: never."""
+    """When training stops before its last epoch.
+
+    Attributes:
+        patience: Epochs without a better value; None: never stops early.
+        monitor: What is looked at.
+        min_delta: What counts as better, in the unit of `monitor`.
+    """
 
     patience: Count | None
+    monitor: Literal["val/loss", "val/acc"]
+    min_delta: NotNegative
+
+
+class AveragingConfig(Section):
+    """Averaging of the weights over steps; validated and delivered are the averaged ones.
+
+    Attributes:
+        kind: `none`; `ema`: an exponential moving average (Polyak and Juditsky 1992), updated after every step; `swa`:
+            the plain mean over the ends of the epochs from `start` on (Izmailov et al. 2018).
+        decay: Of the moving average; it begins lower and grows, so that the first weights are soon forgotten.
+        start: Part of the run after which averaging begins.
+    """
+
+    kind: Literal["none", "ema", "swa"]
+    decay: BelowOne
+    start: BelowOne
 
 
 class CallbacksConfig(Section):
@@ -81,7 +186,32 @@ class CallbacksConfig(Section):
 
     checkpoint: CheckpointConfig
     early_stopping: EarlyStoppingConfig
+    averaging: AveragingConfig
     progress: Literal["auto", "bar", "lines", "none"]
+
+
+class CrossvalConfig(Section):
+    """Cross-validation.
+
+    Attributes:
+        folds: Parts, of which each serves once for validation and otherwise for training.
+        splits: The splits of the prepared data that are put together and parted anew.
+    """
+
+    folds: Annotated[int, Field(ge=2)]
+    splits: Annotated[list[Literal["train", "val", "test"]], Field(min_length=1)]
+
+
+class EnsembleConfig(Section):
+    """Several networks that answer as one.
+
+    Attributes:
+        members: Trained models: folders, or names or ids of MLflow runs.
+        seeds: Seeds with which the configured network is trained, a member each, beside those.
+    """
+
+    members: list[Text]
+    seeds: list[Seed]
 
 
 class EvaluateConfig(Section):

@@ -22,6 +22,7 @@ SECTIONS = (
     "model",
     "optimizer",
     "schedule",
+    "loss",
     "finetune",
     "trainer",
     "callbacks",
