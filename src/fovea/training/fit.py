@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytorch_lightning as pl
 import torch
@@ -49,19 +49,19 @@ class Fit:
         self.best = best
 
 
-def fit(job: TrainJob, prepared: PreparedData, folder: Path, run: Run) -> Fit:
-    """Trains, from the checkpoint in `folder` if there is one.
+class Assembly(NamedTuple):
+    """The parts of a training, made and not begun."""
 
-    Args:
-        job: What to train.
-        prepared: On what.
-        folder: Where the checkpoints go.
-        run: The MLflow run that the metrics of each epoch go to.
+    network: nn.Module
+    module: ClassifierModule
+    data: PictureDataModule
+
+
+def assemble(job: TrainJob, prepared: PreparedData) -> Assembly:
+    """Makes the network with its first weights, the loaders, and the module with its loss and optimiser.
 
     Raises:
-        UserError: The model does not fit the data, or the precision the machine.
-        RunError: Training diverged, or a checkpoint could not be written.
-        Interrupted: A signal ended it; the checkpoint has been saved.
+        UserError: The model or the augmentation does not fit the data.
     """
     if job.trainer.threads is not None:
         torch.set_num_threads(job.trainer.threads)
@@ -78,6 +78,24 @@ def fit(job: TrainJob, prepared: PreparedData, folder: Path, run: Run) -> Fit:
     )
     steps = Steps.of(len(data.train_dataloader()), job.trainer)
     module = ClassifierModule(network, job.optimizer, job.schedule, steps, channels_last=job.trainer.channels_last)
+    return Assembly(network, module, data)
+
+
+def fit(job: TrainJob, prepared: PreparedData, folder: Path, run: Run) -> Fit:
+    """Trains, from the checkpoint in `folder` if there is one.
+
+    Args:
+        job: What to train.
+        prepared: On what.
+        folder: Where the checkpoints go.
+        run: The MLflow run that the metrics of each epoch go to.
+
+    Raises:
+        UserError: The model does not fit the data, or the precision the machine.
+        RunError: Training diverged, or a checkpoint could not be written.
+        Interrupted: A signal ended it; the checkpoint has been saved.
+    """
+    assembly = assemble(job, prepared)
 
     def report(row: Row, pictures_per_second: float) -> None:
         step = int(row["epoch"])
@@ -92,10 +110,10 @@ def fit(job: TrainJob, prepared: PreparedData, folder: Path, run: Run) -> Fit:
     start = usable_checkpoint(folder / Checkpointer.LAST)
     if start is not None:
         log.info("train: going on from %s", start)
-    with _quiet(), stop:
-        trainer = _trainer(job, folder, [StepRandomness(job.seed), *_extras(job), recorder, checkpointer])
-        trainer.fit(module, datamodule=data, ckpt_path=start, weights_only=True)
-    return Fit(network, recorder.rows, checkpointer.best)
+    with quiet(), stop:
+        trainer = make_trainer(job, folder, [StepRandomness(job.seed), *_extras(job), recorder, checkpointer])
+        trainer.fit(assembly.module, datamodule=assembly.data, ckpt_path=start, weights_only=True)
+    return Fit(assembly.network, recorder.rows, checkpointer.best)
 
 
 def _extras(job: TrainJob) -> list[pl.Callback]:
@@ -108,7 +126,18 @@ def _extras(job: TrainJob) -> list[pl.Callback]:
     return extras
 
 
-def _trainer(job: TrainJob, folder: Path, callbacks: list[pl.Callback]) -> pl.Trainer:
+def make_trainer(job: TrainJob, folder: Path, callbacks: list[pl.Callback], **changes: Any) -> pl.Trainer:
+    """A trainer as the section `trainer` describes it, which writes and shows nothing of its own.
+
+    Args:
+        job: What to train.
+        folder: Where Lightning believes that its files lie.
+        callbacks: All of them.
+        changes: Other arguments of Lightning's trainer, which win.
+
+    Raises:
+        UserError: The machine has not what the config asks for.
+    """
     config = job.trainer
     if config.precision == "16" and not (config.accelerator != "cpu" and torch.cuda.is_available()):
         raise UserError("trainer.precision=16 needs a GPU, and there is none in use; take trainer.precision=bf16 or 32")
@@ -124,7 +153,7 @@ def _trainer(job: TrainJob, folder: Path, callbacks: list[pl.Callback]) -> pl.Tr
         "gradient_clip_val": config.gradient_clip_norm,
     }
     return pl.Trainer(
-        **options,
+        **options | changes,
         callbacks=callbacks,
         default_root_dir=folder,
         logger=False,
@@ -136,7 +165,7 @@ def _trainer(job: TrainJob, folder: Path, callbacks: list[pl.Callback]) -> pl.Tr
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Silences what a user of the project cannot act on."""
     rank_zero = logging.getLogger("pytorch_lightning.utilities.rank_zero")
     before = rank_zero.level
