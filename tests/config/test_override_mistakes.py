@@ -100,4 +100,4 @@ def test_a_layer_is_no_group(conf: Path) -> None:
 
 def test_all_members_are_listed_when_none_is_near(conf: Path) -> None:
     known = ", ".join(groups(conf)["model"])
-    assert _refused(conf, "model=vgg") == f"unknown model 'vgg'; known: {known}"
+    assert _refused(conf, "model=yolo") == f"unknown model 'yolo'; known: {known}"

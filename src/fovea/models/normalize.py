@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -43,10 +44,9 @@ class NormalizedNet(nn.Module):
             return result
         return result.mul_(self.scale).add_(self.shift)
 
-    def forward(self, pixels: Tensor) -> Tensor:
-        """Pixels 0..255, uint8 or float [B, C, H, W], to logits [B, K]."""
-        logits: Tensor = self.net(self.normalize(pixels))
-        return logits
+    def forward(self, pixels: Tensor) -> Any:
+        """Pixels 0..255, uint8 or float [B, C, H, W], to logits [B, K]; in training what `auxiliary.parts` takes."""
+        return self.net(self.normalize(pixels))
 
 
 def _interleaved(pixels: Tensor) -> bool:

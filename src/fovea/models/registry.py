@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from fovea.core.errors import UserError, nearest
+from fovea.models.catalogue import check_name, libraries_with
 
 if TYPE_CHECKING:
     from torch import nn
@@ -21,22 +22,39 @@ class Family:
     Attributes:
         builder: ``"module:function"``; the function takes ``(model, *, channels, num_classes, image_size)``.
         least_size: Side of the smallest picture that the network takes, in pixels.
+        dropout: Whether it has a dropout that `model.dropout` can set.
     """
 
     builder: str
     least_size: int
+    dropout: bool = True
 
+
+_TORCHVISION = "fovea.models.from_torchvision:build"
+_TIMM = "fovea.models.from_timm:build"
 
 _FAMILIES = {
     "lenet5": Family("fovea.models.lenet:build", least_size=12),
     "tf_mnist": Family("fovea.models.tf_mnist:build", least_size=4),
     "deep_mnist": Family("fovea.models.deep_mnist:build", least_size=4),
     "fast_mnist": Family("fovea.models.fast_mnist:build", least_size=8),
+    "one_conv": Family("fovea.models.one_conv:build", least_size=2),
+    "small_cnn": Family("fovea.models.small_cnn:build", least_size=16),
+    "zfnet": Family("fovea.models.zfnet:build", least_size=53),
+    "alexnet": Family(_TORCHVISION, least_size=63),
+    "vgg16": Family(_TORCHVISION, least_size=32),
+    "vgg19": Family(_TORCHVISION, least_size=32),
+    "googlenet": Family(_TORCHVISION, least_size=15),
+    **{f"resnet{depth}": Family(_TORCHVISION, 1, dropout=False) for depth in (18, 34, 50, 101, 152)},
+    "efficientnet_lite0": Family(_TIMM, least_size=1),
 }
+
+# Any network of these libraries: the name is looked up in their sources, the least size is found when it is built.
+_LIBRARIES = {"torchvision": Family(_TORCHVISION, least_size=1), "timm": Family(_TIMM, least_size=1)}
 
 
 def names() -> list[str]:
-    """The known names, sorted."""
+    """The networks that have a name of their own here, sorted."""
     return sorted(_FAMILIES)
 
 
@@ -51,12 +69,12 @@ def create(model: ModelConfig, *, channels: int, num_classes: int, image_size: i
 
     Returns:
         A module from normalised float pictures ``[B, channels, image_size, image_size]`` to logits
-        ``[B, num_classes]``.
+        ``[B, num_classes]``; see `fovea.models.auxiliary` for what some return in training mode.
 
     Raises:
         UserError: The name is unknown, or the pictures do not suit the network.
     """
-    family = _family(model.name)
+    family = _family(model)
     _check_pictures(model, family, channels=channels, image_size=image_size)
     module, function = family.builder.split(":")
     net: nn.Module = getattr(importlib.import_module(module), function)(
@@ -73,17 +91,26 @@ def check(config: Config) -> None:
     """Refuses a model that cannot take the pictures of the configuration, without importing torch.
 
     Raises:
-        UserError: The name is unknown, `in_channels` is not the data's, or the pictures are too small.
+        UserError: The name is unknown, `in_channels` is not the data's, the pictures are too small, or the network has
+            no dropout to set.
     """
     data = config.data
-    family = _family(config.model.name)
+    family = _family(config.model)
     _check_pictures(config.model, family, channels=data.channels, image_size=data.image_size, of=f"data '{data.name}'")
 
 
-def _family(name: str) -> Family:
-    if name not in _FAMILIES:
-        raise UserError(f"model.name '{name}' is not known{nearest(name, _FAMILIES)}")
-    return _FAMILIES[name]
+def _family(model: ModelConfig) -> Family:
+    if model.library != "fovea":
+        check_name(model.library, model.name)
+        return _LIBRARIES[model.library]
+    if model.name not in _FAMILIES:
+        others = libraries_with(model.name)
+        where = f"; {others[0]} has it: model={others[0]} model.name={model.name}" if others else ""
+        raise UserError(f"model.name '{model.name}' is not known{where or nearest(model.name, _FAMILIES)}")
+    family = _FAMILIES[model.name]
+    if model.dropout and not family.dropout:
+        raise UserError(f"model.dropout is {model.dropout:g} but '{model.name}' has no dropout; set model.dropout=null")
+    return family
 
 
 def _check_pictures(
