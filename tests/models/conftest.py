@@ -34,7 +34,7 @@ def network() -> Callable[..., nn.Module]:
     return make_network
 
 
-@pytest.fixture(params=["deep_mnist", "fast_mnist", "lenet5", "tf_mnist"])
+@pytest.fixture(params=["best_mnist", "deep_mnist", "fast_mnist", "lenet5", "small_mnist_5x5", "tf_mnist"])
 def name(request: pytest.FixtureRequest) -> str:
     """Each of the networks in turn."""
     return str(request.param)

@@ -6,7 +6,8 @@ import torch
 
 @pytest.mark.parametrize(
     ("name", "count"),
-    [("lenet5", 61_706), ("tf_mnist", 3_274_634), ("deep_mnist", 123_552), ("fast_mnist", 48_330)],
+    [("lenet5", 61_706), ("tf_mnist", 3_274_634), ("deep_mnist", 123_552), ("fast_mnist", 48_330)]
+    + [("best_mnist", 289_642), ("small_mnist", 169_066), ("small_mnist_5x5", 146_098)],
 )
 def test_parameters_are_as_many_as_published(network, name, count):
     assert sum(p.numel() for p in network(name).parameters()) == count
@@ -25,7 +26,9 @@ def test_logits_for_any_size_channels_and_classes(network, name, channels, image
     assert net(torch.zeros(3, channels, image_size, image_size)).shape == (3, 7)
 
 
-@pytest.mark.parametrize(("name", "least"), [("lenet5", 12), ("tf_mnist", 4), ("deep_mnist", 4), ("fast_mnist", 8)])
+@pytest.mark.parametrize(
+    ("name", "least"), [("lenet5", 12), ("tf_mnist", 4), ("deep_mnist", 4), ("fast_mnist", 8), ("best_mnist", 7)]
+)
 def test_the_least_size_leaves_one_pixel(network, name, least):
     net = network(name, image_size=least).eval()
     assert net.features(torch.zeros(1, 1, least, least)).shape[2:] == (1, 1)
