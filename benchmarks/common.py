@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import os
 import platform
+import resource
 import shlex
 import shutil
 import subprocess
@@ -83,6 +84,12 @@ def timed(command: Sequence[str], cwd: Path, env: Mapping[str, str] | None = Non
     if done.returncode:
         sys.exit(f"{shlex.join(command)} ended with {done.returncode}:\n{done.stdout[-3000:]}")
     return Timed(seconds, done.stdout)
+
+
+def processor_seconds() -> float:
+    """Processor time of all commands that have ended, which tells the work of one even on a machine that others use."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def keep(name: str, rows: Sequence[Mapping[str, object]]) -> None:
