@@ -43,9 +43,7 @@ def _means(experiment: str, rows: list[dict[str, object]]) -> list[dict[str, obj
         found.append({"experiment": experiment, "precision": precision, "seed": "mean"} | _rounded(means))
     plain, half = found
     more = {"test/acc": float(str(half["test/acc"])) - float(str(plain["test/acc"]))}
-    more |= {
-        f"{key}, times": float(str(half[key])) / float(str(plain[key])) for key in _NUMBERS[1:] if key in plain
-    }
+    more |= {f"{key}, times": float(str(half[key])) / float(str(plain[key])) for key in _NUMBERS[1:] if key in plain}
     return [*found, {"experiment": experiment, "precision": "bf16 against 32", "seed": "mean"} | _rounded(more)]
 
 
