@@ -1,4 +1,4 @@
-"""The presets for the full MNIST that train one network. Claim: `mnist_best` gets 99.65 % of the 10,000 test digits right.
+"""The presets that train one network on the full MNIST. Claim: `mnist_best`, at least 99.65 % of the test digits.
 
     python benchmarks/mnist_presets.py [PRESET...]      default: lenet5 tf_mnist mnist_best
 

@@ -277,8 +277,16 @@ def test_a_locked_database_loses_nothing(again: Any) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "preset",
-    ["debug=fast", "debug=overfit", "experiment=lenet5", "experiment=tf_mnist", "experiment=mnist_fast"]
-    + ["experiment=mnist_deep", "experiment=mnist_small", "experiment=mnist_best"],
+    [
+        "debug=fast",
+        "debug=overfit",
+        "experiment=lenet5",
+        "experiment=tf_mnist",
+        "experiment=mnist_fast",
+        "experiment=mnist_deep",
+        "experiment=mnist_small",
+        "experiment=mnist_best",
+    ],
 )
 def test_every_preset_runs(preset: str, finished: Any, again: Any) -> None:
     group, _, name = preset.partition("=")

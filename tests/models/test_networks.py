@@ -6,8 +6,15 @@ import torch
 
 @pytest.mark.parametrize(
     ("name", "count"),
-    [("lenet5", 61_706), ("tf_mnist", 3_274_634), ("deep_mnist", 123_552), ("fast_mnist", 48_330)]
-    + [("best_mnist", 289_642), ("small_mnist", 169_066), ("small_mnist_5x5", 146_098)],
+    [
+        ("lenet5", 61_706),
+        ("tf_mnist", 3_274_634),
+        ("deep_mnist", 123_552),
+        ("fast_mnist", 48_330),
+        ("best_mnist", 289_642),
+        ("small_mnist", 169_066),
+        ("small_mnist_5x5", 146_098),
+    ],
 )
 def test_parameters_are_as_many_as_published(network, name, count):
     assert sum(p.numel() for p in network(name).parameters()) == count

@@ -1,4 +1,4 @@
-"""Five convolutions with batch norm whose first one strides: networks for the highest accuracy on handwritten digits."""
+"""Five convolutions with batch norm, the first with a stride: networks for high accuracy on handwritten digits."""
 
 from __future__ import annotations
 
