@@ -139,9 +139,13 @@ class MemoryRun:
 
     def __init__(self) -> None:
         self.metrics: list[tuple[int | None, dict[str, float]]] = []
+        self.texts: dict[str, str] = {}
 
     def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
         self.metrics.append((step, metrics))
+
+    def log_text(self, text: str, name: str) -> None:
+        self.texts[name] = text
 
 
 @pytest.fixture

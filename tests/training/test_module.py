@@ -16,6 +16,7 @@ from fovea.augment.mixing import apply, plan
 from fovea.config.schema.data import MixConfig
 from fovea.loading import Batch
 from fovea.training import stage
+from fovea.training.loss import Loss
 from fovea.training.module import ClassifierModule
 from fovea.training.schedules import Steps
 from fovea.training.workfolder import let_go
@@ -50,7 +51,7 @@ def mix_of(count: int) -> Mix:
 @pytest.fixture
 def module(make_job: Callable[..., Any]) -> ClassifierModule:
     job = make_job()
-    return ClassifierModule(Spy(), job.optimizer, job.schedule, Steps(per_epoch=1, total=1))
+    return ClassifierModule(Spy(), job.optimizer, job.schedule, Steps(per_epoch=1, total=1), loss=Loss(job.loss))
 
 
 def test_plain_pictures_reach_the_network_as_they_are(module: ClassifierModule) -> None:

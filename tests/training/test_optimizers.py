@@ -53,6 +53,6 @@ def test_frozen_parameters_are_left_out() -> None:
 def test_optimizers_take_their_values_from_the_config(
     config: SgdConfig, kind: type[torch.optim.Optimizer], expected: dict[str, object]
 ) -> None:
-    optimizer = build_optimizer(small_net(), config)
+    optimizer = build_optimizer(parameter_groups(small_net(), 0.0), config)
     assert type(optimizer) is kind
     assert {key: optimizer.param_groups[0][key] for key in expected} == expected

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import torch
 
+from fovea.config.schema import PlateauConfig
 from fovea.core.errors import Interrupted, RunError
 from fovea.training.checkpoints import Checkpointer, save_weights, usable_checkpoint
 from fovea.training.fit import Fit, fit
@@ -61,6 +62,56 @@ def test_resumed_weights_and_history_are_those_of_an_uninterrupted_run(
     assert same_weights(whole, resumed)
     assert resumed.rows == whole.rows
     assert resumed.best == whole.best
+
+
+PLATEAU = PlateauConfig(
+    name="plateau", warmup_epochs=0.5, monitor="val/loss", factor=0.5, patience=0, threshold=10.0, min_factor=0.0
+)
+RECIPES: dict[str, dict[str, Any]] = {
+    "ema": {"callbacks": {"averaging": {"kind": "ema", "decay": 0.9, "start": 0.3}}},
+    "swa": {"callbacks": {"averaging": {"kind": "swa", "start": 0.0}}, "model": {"name": "fast_mnist"}},
+    "plateau": {"trainer": {"max_epochs": 3}},
+    "early stopping": {
+        "callbacks": {"early_stopping": {"patience": 1, "min_delta": 10.0}},
+        "trainer": {"max_epochs": 4},
+    },
+    "recipe": {
+        "loss": {"name": "bce", "label_smoothing": 0.1, "class_weights": "balanced"},
+        "augment": {"mix": {"mixup_alpha": 0.2}},
+        "trainer": {"accumulate_batches": 5, "gradient_clip_value": 0.01, "precision": "bf16"},
+    },
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("step", [4, STEPS_PER_EPOCH, 20])
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_a_resumed_recipe_ends_as_an_uninterrupted_one(
+    recipe: str,
+    step: int,
+    make_job: MakeJob,
+    squares: Any,
+    memory_run: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    changes = dict(RECIPES[recipe])
+    changes["callbacks"] = {"checkpoint": {"every_n_steps": 2}, **changes.get("callbacks", {})}
+    job = make_job(**changes)
+    if recipe == "plateau":
+        job = job.model_copy(update={"schedule": PLATEAU})
+    step = step // 5 if job.trainer.accumulate_batches > 1 else step
+    (tmp_path / "whole").mkdir()
+    whole = fit(job, squares, tmp_path / "whole", memory_run)
+    with monkeypatch.context() as patch:
+        crash_at(patch, step, crash)
+        with pytest.raises(CrashError):
+            fit(job, squares, tmp_path, memory_run)
+    resumed = fit(job, squares, tmp_path, memory_run)
+    assert same_weights(whole, resumed)
+    assert resumed.rows == whole.rows
+    assert resumed.best == whole.best
+    assert same_weights(whole, fit(job, squares, tmp_path, memory_run))  # from the state of the end
 
 
 @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
@@ -116,7 +167,9 @@ def test_training_that_diverges_says_in_which_epoch_and_keeps_the_state_before(
     make_job: MakeJob, squares: Any, memory_run: Any, tmp_path: Path
 ) -> None:
     job = make_job(optimizer={"lr": 1e30}, trainer={"max_epochs": 3})
-    with pytest.raises(RunError, match=r"training diverged: train/loss is (nan|inf) in epoch 1; lower optimizer.lr"):
+    with pytest.raises(
+        RunError, match=r"training diverged: train/loss is (nan|inf) at step 2 \(epoch 1\); lower optimizer.lr"
+    ):
         fit(job, squares, tmp_path, memory_run)
     assert not (tmp_path / Checkpointer.LAST).exists()
 

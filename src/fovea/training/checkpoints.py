@@ -6,6 +6,7 @@ import logging
 import signal
 import threading
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from types import FrameType
 from typing import Any, cast
@@ -14,7 +15,7 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import Checkpoint
 from safetensors.torch import save
-from torch import nn
+from torch import Tensor, nn
 
 from fovea.config.schema import CheckpointConfig
 from fovea.core.errors import Interrupted
@@ -25,14 +26,23 @@ log = logging.getLogger(__name__)
 
 
 def save_weights(network: nn.Module, path: Path) -> None:
-    """Writes the tensors of a network to a safetensors file, in one piece or not at all.
+    """Writes the tensors of a network to a safetensors file: see `save_tensors`."""
+    save_tensors(network.state_dict(), path)
+
+
+def save_tensors(tensors: Mapping[str, Tensor], path: Path) -> None:
+    """Writes tensors to a safetensors file, in one piece or not at all; floating ones as float32.
 
     Raises:
         RunError: The disk is full, read-only or not writable.
     """
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
+    plain = {name: _float32(tensor.detach().cpu()).contiguous() for name, tensor in tensors.items()}
     with atomic_file(path) as temporary:
-        temporary.write_bytes(save(tensors))  # safetensors' own writing hides why the disk refused
+        temporary.write_bytes(save(plain))  # safetensors' own writing hides why the disk refused
+
+
+def _float32(tensor: Tensor) -> Tensor:
+    return tensor.float() if tensor.is_floating_point() else tensor
 
 
 def usable_checkpoint(path: Path) -> Path | None:
@@ -89,7 +99,7 @@ class StopSignals:
 class Checkpointer(Checkpoint):
     """Keeps `last.ckpt` (everything that is needed to go on) and the best weights, in a work folder.
 
-    A checkpoint is never taken at an epoch's last batch: Lightning would skip the validation of that epoch on resume.
+    A checkpoint is never taken at the last batch before a validation: Lightning would skip it on resume.
 
     Args:
         folder: The work folder.
@@ -124,7 +134,7 @@ class Checkpointer(Checkpoint):
     ) -> None:
         """Saves when it is due, or when the run is told to stop."""
         stepped = (batch_idx + 1) % trainer.accumulate_grad_batches == 0
-        if trainer.is_last_batch or not stepped:
+        if trainer.is_last_batch or trainer.should_stop or not stepped:
             return
         if self._stop.signum is not None or self._due(trainer.global_step):
             self._save(trainer)
@@ -136,7 +146,7 @@ class Checkpointer(Checkpoint):
         values = {f"val/{name}": value for name, value in module.val_tally.compute().items()}
         if self._is_better(values[self._config.monitor]):
             self.best = {"epoch": trainer.current_epoch + 1, **values}
-            save_weights(module.net, self._folder / self.BEST)
+            save_tensors(module.delivered(), self._folder / self.BEST)
         self._save(trainer)
         self._heed()
 

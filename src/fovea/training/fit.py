@@ -9,21 +9,30 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.callbacks import EarlyStopping
 from torch import nn
 
 from fovea.core.errors import UserError
 from fovea.loading import PictureDataModule
+from fovea.training import teacher
+from fovea.training.averaging import Averaging
+from fovea.training.budget import Budget
 from fovea.training.checkpoints import Checkpointer, StopSignals, usable_checkpoint
+from fovea.training.compiling import compiled
+from fovea.training.divergence import Divergence
 from fovea.training.job import TrainJob
+from fovea.training.loss import Loss
 from fovea.training.module import ClassifierModule
 from fovea.training.network import build_network
+from fovea.training.patience import EarlyStopping, Plateau
+from fovea.training.plan import plan
 from fovea.training.progress import ProgressBar, epoch_line, wants_bar
 from fovea.training.randomness import StepRandomness
 from fovea.training.recorder import Recorder, Row
 from fovea.training.schedules import Steps
+from fovea.training.weights import class_weights
 
 if TYPE_CHECKING:
     from fovea.shards import PreparedData
@@ -31,14 +40,14 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("fovea")
 
-_PRECISION = {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}
+_PRECISION = {"32": "32-true", "64": "64-true", "bf16": "bf16-mixed", "16": "16-mixed"}  # others by their own names
 
 
 class Fit:
     """What a training left in the work folder.
 
     Attributes:
-        network: The trained network, with the weights of the last step.
+        network: The trained network in float32, with the weights of the last step or their average.
         rows: The history, a row an epoch.
         best: Epoch and validation metrics of the best weights, which lie in the work folder.
     """
@@ -55,13 +64,14 @@ class Assembly(NamedTuple):
     network: nn.Module
     module: ClassifierModule
     data: PictureDataModule
+    steps: Steps
 
 
 def assemble(job: TrainJob, prepared: PreparedData) -> Assembly:
     """Makes the network with its first weights, the loaders, and the module with its loss and optimiser.
 
     Raises:
-        UserError: The model or the augmentation does not fit the data.
+        UserError: The model, the augmentation, the loss or the teacher does not fit the data, or the optimiser is none.
     """
     if job.trainer.threads is not None:
         torch.set_num_threads(job.trainer.threads)
@@ -77,8 +87,19 @@ def assemble(job: TrainJob, prepared: PreparedData) -> Assembly:
         overfit_batches=job.trainer.overfit_batches,
     )
     steps = Steps.of(len(data.train_dataloader()), job.trainer)
-    module = ClassifierModule(network, job.optimizer, job.schedule, steps, channels_last=job.trainer.channels_last)
-    return Assembly(network, module, data)
+    names = job.data.class_names
+    counts = np.bincount(prepared.split("train").labels, minlength=len(names)).tolist()
+    name = job.loss.distill.teacher
+    module = ClassifierModule(
+        network,
+        job.optimizer,
+        job.schedule,
+        steps,
+        loss=Loss(job.loss, class_weights(job.loss, counts, names)),
+        teacher=None if name is None else teacher.Teacher(teacher.find(name, job.data).network()),
+        channels_last=job.trainer.channels_last,
+    )
+    return Assembly(network, module, data, steps)
 
 
 def fit(job: TrainJob, prepared: PreparedData, folder: Path, run: Run) -> Fit:
@@ -104,26 +125,42 @@ def fit(job: TrainJob, prepared: PreparedData, folder: Path, run: Run) -> Fit:
         if job.callbacks.progress != "none":
             log.info(epoch_line(row, job.trainer.max_epochs, pictures_per_second))
 
-    recorder = Recorder(report, job.optimizer.lr)
+    recorder = Recorder(report)
     stop = StopSignals()
     checkpointer = Checkpointer(folder, job.callbacks.checkpoint, stop)
     start = usable_checkpoint(folder / Checkpointer.LAST)
+    lines = plan(job, assembly.module, assembly.steps)
+    run.log_text("\n".join(lines) + "\n", "config/plan.txt")
+    for line in lines:
+        log.info("plan: %s", line)
     if start is not None:
         log.info("train: going on from %s", start)
-    with quiet(), stop:
-        trainer = make_trainer(job, folder, [StepRandomness(job.seed), *_extras(job), recorder, checkpointer])
+    with quiet(), stop, compiled(assembly.network, wanted=job.trainer.compile):
+        watchers = [Divergence(job.optimizer.lr, folder / Checkpointer.LAST), *_watchers(job, assembly.steps)]
+        callbacks = [StepRandomness(job.seed), *watchers, recorder, *_judges(job), checkpointer]
+        trainer = make_trainer(job, folder, callbacks)
         trainer.fit(assembly.module, datamodule=assembly.data, ckpt_path=start, weights_only=True)
-    return Fit(assembly.network, recorder.rows, checkpointer.best)
+    network = assembly.network.float()
+    network.load_state_dict(assembly.module.delivered())
+    return Fit(network, recorder.rows, checkpointer.best)
 
 
-def _extras(job: TrainJob) -> list[pl.Callback]:
-    extras: list[pl.Callback] = []
-    patience = job.callbacks.early_stopping.patience
-    if patience is not None:
-        extras.append(EarlyStopping("val/loss", patience=patience, check_on_train_epoch_end=True))
+def _watchers(job: TrainJob, steps: Steps) -> Iterator[pl.Callback]:
+    """What acts within an epoch."""
+    if job.trainer.max_minutes is not None:
+        yield Budget(job.trainer.max_minutes)
+    if job.callbacks.averaging.kind != "none":
+        yield Averaging(job.callbacks.averaging, steps.total)
     if wants_bar(job.callbacks.progress):
-        extras.append(ProgressBar())
-    return extras
+        yield ProgressBar()
+
+
+def _judges(job: TrainJob) -> Iterator[pl.Callback]:
+    """What acts on the metrics of an epoch, after they are recorded and before the state is saved."""
+    if job.callbacks.early_stopping.patience is not None:
+        yield EarlyStopping(job.callbacks.early_stopping)
+    if job.schedule.name == "plateau":
+        yield Plateau(job.schedule)
 
 
 def make_trainer(job: TrainJob, folder: Path, callbacks: list[pl.Callback], **changes: Any) -> pl.Trainer:
@@ -139,18 +176,22 @@ def make_trainer(job: TrainJob, folder: Path, callbacks: list[pl.Callback], **ch
         UserError: The machine has not what the config asks for.
     """
     config = job.trainer
-    if config.precision == "16" and not (config.accelerator != "cpu" and torch.cuda.is_available()):
-        raise UserError("trainer.precision=16 needs a GPU, and there is none in use; take trainer.precision=bf16 or 32")
+    if config.precision in ("16", "16-true") and not (config.accelerator != "cpu" and torch.cuda.is_available()):
+        raise UserError(
+            f"trainer.precision={config.precision} needs a GPU, and there is none in use: a processor takes forty "
+            "times as long; take trainer.precision=bf16 or 32"
+        )
     if config.accelerator == "gpu" and not torch.cuda.is_available():
         raise UserError("trainer.accelerator=gpu, but torch finds no GPU; take trainer.accelerator=auto or cpu")
     options: dict[str, Any] = {
         "max_epochs": config.max_epochs,
         "accelerator": config.accelerator,
         "devices": config.devices,
-        "precision": _PRECISION[config.precision],
+        "precision": _PRECISION.get(config.precision, config.precision),
         "deterministic": config.deterministic,
         "accumulate_grad_batches": config.accumulate_batches,
-        "gradient_clip_val": config.gradient_clip_norm,
+        "gradient_clip_val": config.gradient_clip_norm or config.gradient_clip_value,
+        "gradient_clip_algorithm": "value" if config.gradient_clip_value is not None else "norm",
     }
     return pl.Trainer(
         **options | changes,

@@ -20,6 +20,7 @@ from fovea.config.schema import (
 )
 from fovea.config.schema.base import Section
 from fovea.core.digest import data_digest
+from fovea.training import teacher
 
 # What changes the speed, the place or the looks of a training, but not its weights. Which pictures there are, wherever
 # they came from, stands in the digest of the prepared data.
@@ -69,11 +70,16 @@ class TrainJob(Section):
 
         Args:
             prepared_digest: The digest of the prepared data.
+
+        Raises:
+            UserError: The teacher that it learns from is missing; its weights count, wherever they lie.
         """
         sections = self.plain()
         for section, keys in _WITHOUT_EFFECT.items():
             for key in keys:
                 sections[section].pop(key, None)
+        if self.loss.distill.teacher is not None:
+            sections["loss"]["distill"]["teacher"] = teacher.digest(self.loss.distill.teacher, self.data)
         sections["callbacks"] = {
             "keep": [self.callbacks.checkpoint.keep, self.callbacks.checkpoint.monitor, self.callbacks.checkpoint.mode],
             "early_stopping": sections["callbacks"]["early_stopping"],

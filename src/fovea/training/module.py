@@ -1,6 +1,9 @@
-"""The LightningModule: one classifier, its loss, its sums."""
+"""The LightningModule: one classifier, its recipe, its sums."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, cast
 
 import pytorch_lightning as pl
 import torch
@@ -12,8 +15,10 @@ from torch.nn import functional
 from fovea.augment import mixing
 from fovea.config.schema import OptimizerConfig, ScheduleConfig
 from fovea.loading import Batch
-from fovea.training.optimizers import build_optimizer
+from fovea.training.loss import Loss
+from fovea.training.optimizers import build_optimizer, parameter_groups
 from fovea.training.schedules import Steps, lr_factor
+from fovea.training.teacher import Teacher
 
 
 class Tally(torchmetrics.Metric):
@@ -50,14 +55,23 @@ class Tally(torchmetrics.Metric):
 
 
 class ClassifierModule(pl.LightningModule):
-    """Trains a network by cross entropy.
+    """Trains a network as a recipe says.
 
     Args:
         net: Takes pictures [B, C, H, W] of 0..255, gives logits [B, classes].
         optimizer: The optimiser's section of the config.
         schedule: The schedule's section of the config.
         steps: Length of the run in optimiser steps, for the schedule.
+        loss: What is made small.
+        groups: Parameter groups as `build_optimizer` takes them; None: `parameter_groups` of the network.
+        teacher: Gives the logits of the same pictures, which the loss compares with; None: there is none.
         channels_last: Feed the network in channels-last memory layout.
+
+    Attributes:
+        net: The network in training.
+        averaged: The averaged tensors that are delivered instead of the network's own; None: its own are.
+        groups: The parameter groups.
+        lr_scale: A factor on the learning rate that the schedule does not know beforehand.
     """
 
     def __init__(
@@ -67,34 +81,49 @@ class ClassifierModule(pl.LightningModule):
         schedule: ScheduleConfig,
         steps: Steps,
         *,
+        loss: Loss,
+        groups: list[dict[str, Any]] | None = None,
+        teacher: Teacher | None = None,
         channels_last: bool = False,
     ) -> None:
         super().__init__()
         self._memory_format = torch.channels_last if channels_last else torch.contiguous_format
         self.net: nn.Module = net.to(memory_format=self._memory_format)
+        self.averaged: Mapping[str, Tensor] | None = None
+        self.groups = parameter_groups(net, optimizer.weight_decay) if groups is None else groups
+        self.lr_scale = 1.0
         self._optimizer = optimizer
-        self._schedule = schedule
-        self._steps = steps
+        self._factor = lr_factor(schedule, steps)
+        self._loss = loss
+        self._teacher = teacher
         self.train_tally = Tally()
         self.val_tally = Tally()
 
-    def _step(self, batch: Batch, tally: Tally) -> Tensor:
-        images = batch.images if batch.mix is None else mixing.apply(batch.images, batch.mix)
-        logits = self.net(images.contiguous(memory_format=self._memory_format))
-        loss = _loss(logits, batch)
-        tally.update(loss, logits, batch.labels)
-        return loss
+    def delivered(self) -> Mapping[str, Tensor]:
+        """The tensors that are validated and delivered, by their names in the network."""
+        return self.net.state_dict() if self.averaged is None else self.averaged
+
+    def logits(self, batch: Batch) -> Tensor:
+        """What the network says of a batch, mixed where the batch says so."""
+        logits: Tensor = self.net(self._pictures(batch))
+        return logits
 
     def training_step(self, batch: Batch, _: int) -> Tensor:
-        """The mean cross entropy of a batch, scalar; of mixed pictures that of both labels by their shares.
+        """The mean loss of a batch, scalar; of mixed pictures that of both labels by their shares.
 
         The accuracy counts a mixed picture as right where its own label is said, whatever its share.
         """
-        return self._step(batch, self.train_tally)
+        images = self._pictures(batch)
+        logits = self.net(images)
+        taught = None if self._teacher is None else self._teacher(images)
+        loss = self._loss(logits, batch.labels, batch.mix, taught)
+        self.train_tally.update(loss, logits, batch.labels)
+        return loss
 
     def validation_step(self, batch: Batch, _: int) -> None:
-        """Adds a batch to the validation sums."""
-        self._step(batch, self.val_tally)
+        """Adds a batch to the validation sums, by plain cross entropy, whatever the loss of training is."""
+        logits = self.logits(batch)
+        self.val_tally.update(functional.cross_entropy(logits.float(), batch.labels), logits, batch.labels)
 
     def on_train_epoch_start(self) -> None:
         """Starts the sums anew; not called when an epoch goes on after a resume, whose sums are in the checkpoint."""
@@ -110,15 +139,27 @@ class ClassifierModule(pl.LightningModule):
             self.log(f"val/{name}", value)
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
-        """The optimiser, and its schedule by the step."""
-        optimizer = build_optimizer(self.net, self._optimizer)
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lr_factor(self._schedule, self._steps))
+        """The optimiser, and its schedule by the step: the same factor on the rate of every group."""
+        optimizer = build_optimizer(self.groups, self._optimizer)
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: self._factor(step) * self.lr_scale)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step", "frequency": 1}}
 
+    def scale_lr(self, scale: float) -> None:
+        """Sets `lr_scale`, from the next step on."""
+        self.lr_scale = scale
+        schedule = cast(torch.optim.lr_scheduler.LambdaLR, self.lr_schedulers())
+        factor = self._factor(schedule.last_epoch) * scale
+        for group, rate in zip(schedule.optimizer.param_groups, schedule.base_lrs, strict=True):
+            group["lr"] = rate * factor
 
-def _loss(logits: Tensor, batch: Batch) -> Tensor:
-    if batch.mix is None:
-        return functional.cross_entropy(logits, batch.labels)
-    own = functional.cross_entropy(logits, batch.labels, reduction="none")
-    other = functional.cross_entropy(logits, batch.labels[batch.mix.partner], reduction="none")
-    return torch.lerp(other, own, batch.mix.share.to(own.dtype)).mean()
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keeps what is no tensor."""
+        checkpoint["lr_scale"] = self.lr_scale
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Takes up what is no tensor."""
+        self.lr_scale = checkpoint["lr_scale"]
+
+    def _pictures(self, batch: Batch) -> Tensor:
+        images = batch.images if batch.mix is None else mixing.apply(batch.images, batch.mix)
+        return images.contiguous(memory_format=self._memory_format)

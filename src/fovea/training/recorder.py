@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable
 from typing import Any, cast
 
 import pytorch_lightning as pl
 
-from fovea.core.errors import RunError
 from fovea.training.module import ClassifierModule
 
 Row = dict[str, float]
@@ -20,13 +18,11 @@ class Recorder(pl.Callback):
 
     Args:
         report: Called once an epoch with the row and the throughput (training pictures per second).
-        lr: The configured learning rate, for the sentence about a run that diverged.
     """
 
-    def __init__(self, report: Callable[[Row, float], None], lr: float) -> None:
+    def __init__(self, report: Callable[[Row, float], None]) -> None:
         self.rows: list[Row] = []
         self._report = report
-        self._lr = lr
         self._pictures = 0
         self._seconds = 0.0
         self._batch_start = 0.0
@@ -54,21 +50,11 @@ class Recorder(pl.Callback):
         self._batch_start = now
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Closes the row of the epoch.
-
-        Raises:
-            RunError: The training loss is not a number any more.
-        """
+        """Closes the row of the epoch."""
         module = cast(ClassifierModule, pl_module)
         train, val = module.train_tally.compute(), module.val_tally.compute()
-        epoch = trainer.current_epoch + 1
-        if not math.isfinite(train["loss"]):
-            raise RunError(
-                f"training diverged: train/loss is {train['loss']} in epoch {epoch}; "
-                f"lower optimizer.lr (now {self._lr:g}) or set trainer.gradient_clip_norm=1.0"
-            )
         row: Row = {
-            "epoch": epoch,
+            "epoch": trainer.current_epoch + 1,
             "step": trainer.global_step,
             "train/loss": train["loss"],
             "train/acc": train["acc"],

@@ -146,7 +146,7 @@ class PolynomialConfig(Section):
 
 
 class PlateauConfig(Section):
-    """The rate times `factor` whenever `monitor` has not become better for `patience` epochs.
+    """The rate times `factor` whenever `monitor` has not become better for more than `patience` epochs.
 
     Attributes:
         threshold: What counts as better, in the unit of `monitor`.

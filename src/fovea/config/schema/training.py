@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 
 from fovea.config.schema.base import (
     BelowOne,
@@ -134,6 +134,13 @@ class TrainerConfig(Section):
         if devices != 1:
             raise ValueError("1, as training on several devices is not available yet")
         return devices
+
+    @field_validator("gradient_clip_value")
+    @classmethod
+    def _one_clip(cls, value: float | None, info: ValidationInfo) -> float | None:
+        if value is not None and info.data.get("gradient_clip_norm") is not None:
+            raise ValueError("null where trainer.gradient_clip_norm is set: gradients are clipped one way")
+        return value
 
     @field_validator("precision", mode="before")
     @classmethod
