@@ -21,6 +21,7 @@ COMMANDS = {
     "run": "fovea.commands.run:command",
     "config": "fovea.commands.config:command",
     "preview": "fovea.commands.preview:command",
+    "find-lr": "fovea.commands.find_lr:command",
     "ui": "fovea.commands.ui:command",
     "dvc-yaml": "fovea.commands.dvc_yaml:command",
     "tracking-sync": "fovea.commands.sync:command",

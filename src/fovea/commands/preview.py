@@ -41,20 +41,13 @@ def command(overrides: tuple[str, ...], output: Path | None, count: int, env: st
       kedro preview augment=mnist
       kedro preview data=cats_vs_dogs augment=imagenet --count 5
     """
-    from fovea.commands.composed import composed
+    from fovea.commands.composed import prepared_job
     from fovea.config import logs
     from fovea.core.places import project_root
     from fovea.inspection.preview import write
-    from fovea.pipelines.ingest.nodes import ingest
-    from fovea.pipelines.prepare.nodes import prepare
-    from fovea.pipelines.train.nodes import SECTIONS
-    from fovea.training.job import TrainJob
 
     logs.configure()
-    config = composed(overrides, env)
-    job = TrainJob.parse({name: config[name] for name in SECTIONS})
-    prepared = prepare(ingest(config["data"]), config["data"], config["prepare"])
-    job = job.with_classes(prepared.meta.classes)
+    job, prepared = prepared_job(overrides, env)
     folder = output if output is not None else project_root() / FOLDER
     page = write(_preview(job, prepared, count), folder)
     click.echo(f"The preview is in {page}")
