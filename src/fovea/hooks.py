@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("fovea.run")
 
+_STUDIES = {"crossval": "crossval_folds", "ensemble": "ensemble_members"}
+"""The summaries of several models, each with the table of its models."""
+
 
 class ProjectHooks:
     """Opens tracking before a pipeline, and closes it truthfully after.
@@ -69,8 +72,10 @@ class ProjectHooks:
 
         runs = tracking.close("FINISHED")
         let_go(remove=True)
-        if "metrics" in pipeline.all_outputs():
-            self._say(catalog.load("metrics"), runs)
+        outputs = pipeline.all_outputs()
+        for name in ("metrics", *_STUDIES):
+            if name in outputs:
+                self._say(name, catalog.load(name), runs)
 
     @hook_impl
     def on_pipeline_error(self, error: Exception) -> None:
@@ -81,18 +86,22 @@ class ProjectHooks:
         tracking.close("FAILED", error)
         let_go(remove=False)
 
-    def _say(self, metrics: Mapping[str, float], runs: list[Summary]) -> None:
+    def _say(self, name: str, numbers: Mapping[str, Any], runs: list[Summary]) -> None:
         from fovea.core.places import project_root
-        from fovea.evaluation.summary import closing_lines
+        from fovea.evaluation import summary
 
         root = project_root()
-        model, report = (_short(self._places[name], root) for name in ("model", "report"))
+        places = {place: _short(path, root) for place, path in self._places.items()}
         look = "make ui" if (root / "Makefile").is_file() else "kedro ui"
-        names = ", ".join(run.name for run in runs if run.journal is None)
+        # The runs of a study's models lie below its own, which was opened first.
+        shown = ", ".join(run.name for run in (runs[:1] if name in _STUDIES else runs) if run.journal is None)
+        look = f"{look}  (this one is {shown})" if shown else look
         confidence = self._loader["parameters"]["evaluate"]["confidence"]
-        for line in closing_lines(
-            metrics, confidence, model, report, f"{look}  (this one is {names})" if names else look
-        ):
+        if name == "metrics":
+            lines = summary.closing_lines(numbers, confidence, places["model"], places["report"], look)
+        else:
+            lines = summary.study_lines(name, numbers, confidence, places[name], places[_STUDIES[name]], look)
+        for line in lines:
             log.info("%s", line)
         for run in runs:
             if run.journal is not None:

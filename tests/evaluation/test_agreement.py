@@ -63,7 +63,9 @@ def prepared(tmp_path: Path) -> Any:
     )
     meta.settings = {}
     meta.counts, meta.quality, meta.encoding = {"train": 64, "val": 31, "test": 0}, {}, "encoded"
-    return SimpleNamespace(path=tmp_path / "prepared", meta=meta, split=lambda name: splits[name])
+    found = SimpleNamespace(path=tmp_path / "prepared", meta=meta, split=lambda name: splits[name])
+    found.origin, found.address = found, {"prepared": str(found.path)}
+    return found
 
 
 def job_of(**augment: Any) -> TrainJob:

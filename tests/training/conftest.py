@@ -112,6 +112,7 @@ class SquaresPrepared:
     """Prepared data of made-up pictures, as `fovea.shards.PreparedData` gives them."""
 
     path = Path("made-up")
+    address: Mapping[str, Any] = {"prepared": "made-up"}
     meta = SimpleNamespace(
         name="squares",
         classes=[str(label) for label in range(10)],
@@ -123,6 +124,10 @@ class SquaresPrepared:
         digest="d" * 64,
         source_digest="e" * 64,
     )
+
+    @property
+    def origin(self) -> SquaresPrepared:
+        return self
 
     def split(self, name: str) -> Squares:
         return Squares(200, 1) if name == "train" else Squares(50, 2 if name == "val" else 3)

@@ -213,7 +213,7 @@ def test_the_worker_trains_what_the_work_folder_says(
     resolved.write_bytes((work.path / "resolved.yaml").read_bytes())
     weights = (direct.path / "model.safetensors").read_bytes()
     let_go(remove=True)
-    monkeypatch.setattr(worker, "PreparedData", SimpleNamespace(open=lambda _: squares))
+    monkeypatch.setattr(worker, "reopen", lambda address: {"made-up": squares}[address["prepared"]])
     assert worker.main([str(resolved)]) == 0
     assert (tmp_path / "model" / "model.safetensors").read_bytes() == weights
 

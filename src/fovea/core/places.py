@@ -12,6 +12,7 @@ PREPARED = Path("data/03_primary")
 CACHE = Path("data/05_model_input/.cache")
 MODELS = Path("data/06_models")
 WORK = MODELS / "_work"
+MEMBERS = MODELS / "_members"
 
 
 def project_root() -> Path:

@@ -34,11 +34,11 @@ def check_model(prepared: PreparedData, model: TrainedModel) -> None:
     """
     meta, trained = prepared.meta, model.facts["data"]
     found = {"classes": list(meta.classes), "channels": meta.channels, "image_size": meta.image_size}
-    difference = _difference(trained, found)
-    if difference:
+    words = difference(trained, found)
+    if words:
         raise UserError(
             f"the model at {model.path} was trained on data={trained['name']} and does not fit '{meta.name}' at "
-            f"{prepared.path}: {difference}; choose data={trained['name']} or train a model on these data"
+            f"{prepared.path}: {words}; choose data={trained['name']} or train a model on these data"
         )
     if not len(prepared.split("test")):
         raise UserError(
@@ -46,7 +46,13 @@ def check_model(prepared: PreparedData, model: TrainedModel) -> None:
         )
 
 
-def _difference(trained: Mapping[str, Any], found: Mapping[str, Any]) -> str:
+def difference(trained: Mapping[str, Any], found: Mapping[str, Any]) -> str:
+    """In which of `classes`, `channels` and `image_size` a model and data differ, in words; empty: in none.
+
+    Args:
+        trained: The section `data` that the model was trained with.
+        found: The same of the data; an `image_size` of None fits every model.
+    """
     known, given = trained["classes"], found["classes"]
     if len(known) != len(given):
         return f"it knows {len(known)} classes, the data have {len(given)}"

@@ -85,12 +85,13 @@ def evaluate(
         # Not val/acc, which has a point for each epoch in the run.
         run.log_metrics({name: value for name, value in metrics.items() if name.startswith("test/")})
         run.log_artifacts(report.path, "report")
-        _log_predictions(run, predictions)
+        log_predictions(run, predictions)
         log.info("evaluate: %s test pictures, %d misclassified", f"{len(test):,}", len(outcome.wrong(len(test))))
     return Evaluation(predictions, metrics, confusion_table(outcome), report)
 
 
-def _log_predictions(run: tracking.Run, predictions: pd.DataFrame) -> None:
+def log_predictions(run: tracking.Run, predictions: pd.DataFrame) -> None:
+    """Adds a table of predictions to the artifacts of a run, as Parquet."""
     with explained("writing the predictions"), TemporaryDirectory(prefix="fovea-") as folder:
         path = Path(folder) / "predictions.parquet"
         predictions.to_parquet(path, index=False)

@@ -51,6 +51,16 @@ class PreparedData:
                 raise RunError(f"'{file}' {found}; {_WAY_OUT}")
         return cls(path, meta)
 
+    @property
+    def origin(self) -> PreparedData:
+        """The data as they were prepared: these, but for a fold, which is a way to part others (`shards.folds`)."""
+        return self
+
+    @property
+    def address(self) -> dict[str, Any]:
+        """What `shards.folds.reopen` opens the same data by."""
+        return {"prepared": str(self.path)}
+
     def publish(self, target: Path) -> None:
         """Puts hard links (or copies) of the files in the place of the folder `target`.
 

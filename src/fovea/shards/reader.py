@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,7 +49,7 @@ class Split:
         self._bytes = gather("size", np.int64).astype(np.int64)
         self._file = np.repeat(np.arange(len(chosen), dtype=np.int32), [len(rows) for rows in chosen])
         rows = [part + start for part, start in zip(chosen, starts, strict=False)]
-        self.ids = Ids(
+        self.ids: Sequence[str] = Ids(
             [chunk for file in self._files for chunk in file.ids], np.concatenate([np.empty(0, np.int64), *rows])
         )
         # A mapped column is needed no longer than this; a million rows of it would be kept twice.
@@ -60,9 +62,14 @@ class Split:
     def __len__(self) -> int:
         return len(self.labels)
 
-    def __reduce__(self) -> tuple[type[Split], tuple[Path, Meta, SplitName]]:
+    def __reduce__(self) -> tuple[Any, ...]:
         # A worker process maps the files itself.
         return Split, self._arguments
+
+    @property
+    def parts(self) -> list[Part]:
+        """The splits that it is made of and for each its rows: this one, all of them; see `Selection`."""
+        return [(self, np.arange(len(self), dtype=np.int64))]
 
     def file(self, row: int) -> NDArray[np.uint8]:
         """The bytes of the picture at a row as they are in the shard, a read-only view.
@@ -118,6 +125,10 @@ class Split:
         for row in range(count):
             copy[row] = self.image(row)
         return copy
+
+
+Part = tuple[Split, NDArray[np.int64]]
+"""A split, and some of its rows."""
 
 
 def _chosen(files: list[ShardFile], meta: Meta, name: SplitName) -> list[NDArray[np.int64]]:

@@ -5,7 +5,20 @@ MLflow is imported when the first stage opens.
 
 from fovea.tracking.data_run import log_data
 from fovea.tracking.facts import RunFacts
+from fovea.tracking.record import recorded_id
 from fovea.tracking.run import NullRun, Run
-from fovea.tracking.session import Summary, close, configure, hold_open, stage
+from fovea.tracking.session import Summary, close, configure, finish, hold_open, stage
 
-__all__ = ["NullRun", "Run", "RunFacts", "Summary", "close", "configure", "hold_open", "log_data", "stage"]
+__all__ = [
+    "NullRun",
+    "Run",
+    "RunFacts",
+    "Summary",
+    "close",
+    "configure",
+    "finish",
+    "hold_open",
+    "log_data",
+    "recorded_id",
+    "stage",
+]

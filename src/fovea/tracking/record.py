@@ -49,6 +49,12 @@ def new_key() -> str:
     return uuid.uuid4().hex
 
 
+def recorded_id(path: Path) -> str | None:
+    """The MLflow id of the run that the record at `path` names; None: there is no record, or it names none."""
+    record = read_record(path)
+    return record.run_id if record is not None else None
+
+
 def read_record(path: Path) -> RunRecord | None:
     """The record at `path`, or None when there is none that names a run."""
     try:

@@ -118,6 +118,20 @@ def close(status: Status, error: BaseException | None = None) -> list[Summary]:
     return [Summary(run.name, run.run_id, run.journal) for run in session.seen.values()]
 
 
+def finish(record: Path) -> None:
+    """Ends FINISHED, before `close` does, the run that a record names: of one model among several of a session.
+
+    Args:
+        record: The file that the stages of the run were given. A run that is not open stays as it is.
+
+    Raises:
+        RunError: MLflow is out of reach and `tracking.on_error` is `stop`.
+    """
+    session, known = current(), read_record(record)
+    if session is not None and known is not None and known.run_key in session.live:
+        session.live.pop(known.run_key).end("FINISHED")
+
+
 @contextmanager
 def stage(
     name: str,

@@ -6,6 +6,7 @@ import json
 import logging
 import shutil
 import time
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,8 +25,13 @@ if TYPE_CHECKING:
 log = logging.getLogger("fovea")
 
 
-def train(job: TrainJob, prepared: PreparedData) -> TrainedModel:
+def train(job: TrainJob, prepared: PreparedData, tags: Mapping[str, str] | None = None) -> TrainedModel:
     """Trains a job, or goes on where an earlier process was stopped, or takes up what it had finished.
+
+    Args:
+        job: What to train.
+        prepared: On what.
+        tags: Of the run, beside its own.
 
     Raises:
         UserError: Job and data do not fit each other.
@@ -35,15 +41,21 @@ def train(job: TrainJob, prepared: PreparedData) -> TrainedModel:
     check_fit(job, prepared)
     job = job.with_classes(prepared.meta.classes)
     digest = job.digest(prepared.meta.digest)
-    work = WorkFolder.of(job.run_name(digest))
+    work = work_of(job, prepared)
     work.take()
     try:
-        work.write_job(job, prepared.path)
-        _train(job, prepared, digest, work)
+        work.write_job(job, prepared.address)
+        _train(job, prepared, digest, work, tags or {})
     except BaseException:
         let_go(remove=False)
         raise
     return TrainedModel.open(work.result)
+
+
+def work_of(job: TrainJob, prepared: PreparedData) -> WorkFolder:
+    """The folder in which a job is trained on these data, whether there is one or not."""
+    job = job.with_classes(prepared.meta.classes)
+    return WorkFolder.of(job.run_name(job.digest(prepared.meta.digest)))
 
 
 def check_fit(job: TrainJob, prepared: PreparedData) -> None:
@@ -72,12 +84,12 @@ def check_fit(job: TrainJob, prepared: PreparedData) -> None:
         )
 
 
-def _train(job: TrainJob, prepared: PreparedData, digest: str, work: WorkFolder) -> None:
+def _train(job: TrainJob, prepared: PreparedData, digest: str, work: WorkFolder, tags: Mapping[str, str]) -> None:
     name = work.path.name
     with tracking.stage("train", record=work.record, run_name=name, params=job.plain()) as run:
         meta = prepared.meta
-        run.set_tags({"config_digest": digest, "data_digest": meta.digest, "precision": job.trainer.precision})
-        tracking.log_data(run, prepared)
+        run.set_tags({**tags, "config_digest": digest, "data_digest": meta.digest, "precision": job.trainer.precision})
+        tracking.log_data(run, prepared.origin)
         if work.is_finished:
             log.info("train: %s was trained before; only what comes after was missing", name)
         else:

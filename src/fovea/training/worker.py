@@ -15,7 +15,7 @@ from pathlib import Path
 import yaml
 
 from fovea.core.errors import FoveaError, Interrupted, UserError
-from fovea.shards import PreparedData
+from fovea.shards.folds import reopen
 from fovea.training.job import TrainJob
 from fovea.training.stage import train
 from fovea.training.workfolder import let_go
@@ -38,12 +38,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _work(resolved: Path, output: Path) -> None:
     try:
         content = yaml.safe_load(resolved.read_text())
-        sections, prepared = content["job"], content["prepared"]
+        sections, address = content["job"], {"prepared": content["prepared"], "fold": content.get("fold")}
     except OSError as error:
         raise UserError(f"cannot read '{resolved}' ({error.strerror}); give a work folder's resolved.yaml") from None
     except (yaml.YAMLError, KeyError, TypeError) as error:
         raise UserError(f"'{resolved}' is not a resolved job ({error}); give a work folder's resolved.yaml") from None
-    model = train(TrainJob.parse(sections), PreparedData.open(Path(prepared)))
+    model = train(TrainJob.parse(sections), reopen(address))
     model.publish(output)
     let_go(remove=False)
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -70,10 +72,15 @@ class WorkFolder:
     def _lock(self) -> Path:
         return self.path.parent / f".{self.path.name}.lock"
 
-    def write_job(self, job: TrainJob, prepared: Path) -> None:
-        """Writes `resolved.yaml`, which `python -m fovea.training.worker` takes."""
+    def write_job(self, job: TrainJob, address: Mapping[str, Any]) -> None:
+        """Writes `resolved.yaml`, which `python -m fovea.training.worker` takes.
+
+        Args:
+            job: What is trained.
+            address: On what; `PreparedData.address`.
+        """
         self.path.mkdir(parents=True, exist_ok=True)
-        text = yaml.safe_dump({"job": job.plain(), "prepared": str(prepared)}, sort_keys=False)
+        text = yaml.safe_dump({"job": job.plain(), **address}, sort_keys=False)
         with atomic_file(self.path / "resolved.yaml") as temporary:
             temporary.write_text(text)
 

@@ -203,10 +203,12 @@ class CrossvalConfig(Section):
     Attributes:
         folds: Parts, of which each serves once for validation and otherwise for training.
         splits: The splits of the prepared data that are put together and parted anew.
+        seed: Another one parts them differently.
     """
 
     folds: Annotated[int, Field(ge=2)]
     splits: Annotated[list[Literal["train", "val", "test"]], Field(min_length=1)]
+    seed: Seed
 
 
 class EnsembleConfig(Section):

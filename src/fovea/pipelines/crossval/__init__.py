@@ -1,0 +1,1 @@
+"""Prepared data to an estimate by cross-validation."""

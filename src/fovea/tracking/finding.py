@@ -1,0 +1,120 @@
+"""The way back from a run's name or id to the model that it holds."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fovea.core.errors import RunError, UserError, nearest
+from fovea.core.files import atomic_directory
+from fovea.tracking.reach import OutOfReachError, RefusedError, translated
+from fovea.tracking.session import current
+from fovea.tracking.store import Store, open_store
+from fovea.tracking.uri import redacted, resolve, sqlite_file
+
+if TYPE_CHECKING:
+    from mlflow.entities import Run as MlflowRun
+
+log = logging.getLogger("fovea.tracking")
+
+MODEL = "model"
+"""The folder of a run's artifacts that holds its trained model."""
+
+_ID = re.compile(r"[0-9a-f]{32}")
+_NAME = re.compile(r"[\w.\-]+")
+_MOST = 1000  # runs that are looked at for a name like the wanted one
+
+
+@dataclass(frozen=True)
+class FetchedModel:
+    """A run's model on this machine.
+
+    Attributes:
+        path: The folder.
+        run_id: The run's id.
+        name: The run's name.
+    """
+
+    path: Path
+    run_id: str
+    name: str
+
+
+def fetch_model(named: str, cache: Path) -> FetchedModel:
+    """Finds a run of the session's experiment and brings its model, once, into a folder of this machine.
+
+    Of several runs of one name it is the newest that FINISHED, and the log says so.
+
+    Args:
+        named: The run's name or id.
+        cache: Keeps what was fetched, a folder a run.
+
+    Raises:
+        UserError: There is no such run, or it holds no model.
+        RunError: MLflow is out of reach, or the disk is full or not writable.
+    """
+    session = current()
+    uri = session.uri if session is not None else resolve(None)
+    experiment = session.experiment if session is not None else "fovea"
+    file = sqlite_file(uri)
+    if file is not None and not file.is_file():
+        raise UserError(f"there is no run '{named}': there is no MLflow database at {file} yet; train a model first")
+    with _in_reach(uri, named):
+        store = open_store(uri, experiment)
+        found = _candidates(store, named)
+        known = [] if found else _names(store)
+    if not found:
+        raise UserError(f"there is no run '{named}' in the experiment '{experiment}'{nearest(named, known)}")
+    run = next((one for one in found if one.info.status == "FINISHED"), found[0])
+    run_id, name = str(run.info.run_id), str(run.info.run_name)
+    if len(found) > 1:
+        log.info("%d runs are called '%s'; the newest that finished is taken, %s", len(found), named, run_id)
+    folder = cache / run_id
+    if not folder.is_dir():
+        with _in_reach(uri, named):
+            has_model = bool(store.client.list_artifacts(run_id, MODEL))
+        if not has_model:
+            raise UserError(f"the run '{name}' ({run_id}, {run.info.status}) holds no trained model; name another one")
+        with atomic_directory(folder) as temporary, _in_reach(uri, named):
+            store.client.download_artifacts(run_id, MODEL, str(temporary))
+    return FetchedModel(folder / MODEL, run_id, name)
+
+
+@contextmanager
+def _in_reach(uri: str, named: str) -> Iterator[None]:
+    try:
+        with translated():
+            yield
+    except (OutOfReachError, RefusedError) as error:
+        raise RunError(
+            f"the run '{named}' cannot be fetched: MLflow at {redacted(uri)} is out of reach ({error}); mend that, or "
+            "name the folder of a trained model instead"
+        ) from error
+
+
+def _candidates(store: Store, named: str) -> list[MlflowRun]:
+    """The run of that id, else the runs of that name, newest first."""
+    from mlflow.exceptions import MlflowException
+
+    if _ID.fullmatch(named):
+        try:
+            return [store.client.get_run(named)]
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+                raise
+    if not _NAME.fullmatch(named):
+        return []
+    wanted = f"attributes.run_name = '{named}'"
+    newest = ["attributes.start_time DESC"]
+    return list(store.client.search_runs([store.experiment_id], wanted, max_results=_MOST, order_by=newest))
+
+
+def _names(store: Store) -> list[str]:
+    """Names of the newest runs that hold a model, for whoever wrote one wrongly."""
+    runs = store.client.search_runs([store.experiment_id], "tags.`stage.train` = 'done'", max_results=_MOST)
+    return [str(run.info.run_name) for run in runs]
