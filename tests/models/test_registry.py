@@ -64,7 +64,7 @@ def test_check_imports_no_torch():
     code = (
         "import sys; from types import SimpleNamespace as N; from fovea.models import registry;"
         "registry.check(N(data=N(name='d', channels=1, image_size=28), model=N(library='fovea', name='lenet5',"
-        "in_channels=None, dropout=None)));"
+        "in_channels=None, dropout=None, weights=None, sha256=None, mean=None, std=None)));"
         "print('torch' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -8,11 +9,13 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from fovea.core.errors import RunError, UserError
 from fovea.core.locks import exclusive
 from fovea.training import stage
 from fovea.training.job import TrainJob
+from fovea.training.network import build_network
 from fovea.training.result import TrainedModel
 from fovea.training.workfolder import WorkFolder, let_go
 
@@ -231,3 +234,40 @@ def test_the_worker_refuses_what_is_no_job(
         (tmp_path / "job.yaml").write_text(text)
     assert worker.main([str(tmp_path / "job.yaml")]) == 2
     assert words in caplog.text
+
+
+def _file(folder: Path, name: str, network: Any) -> Path:
+    save_file(network.net.state_dict(), folder / name)
+    return folder / name
+
+
+def test_weights_to_begin_with_count_by_their_digest_and_not_by_their_place(
+    make_job: MakeJob, squares: Any, tmp_path: Path
+) -> None:
+    job = make_job()
+    first = _file(tmp_path, "first.safetensors", build_network(job.model, job.data))
+    second = shutil.copy(first, tmp_path / "second.safetensors")
+    other = _file(tmp_path, "other.safetensors", build_network(job.model, job.data))
+    digests = [make_job(model={"weights": str(path)}).with_weights().digest("p") for path in (first, second, other)]
+    assert digests[0] == digests[1]
+    assert len({*digests, job.digest("p")}) == 3
+
+
+def test_training_begins_with_the_weights_and_needs_them_no_more_afterwards(
+    make_job: MakeJob, squares: Any, tmp_path: Path
+) -> None:
+    source = stage.train(make_job(), squares)
+    folder = tmp_path / "source"
+    source.publish(folder)
+    frozen = {"optimizer": {"lr": 1e-12}, "data": {"mean": [0.7], "std": [0.9]}}
+    model = stage.train(make_job(**frozen, model={"weights": str(folder)}, trainer={"max_epochs": 1}), squares)
+    shutil.rmtree(folder)
+    assert model.facts["model"]["mean"] == [0.1]  # that of the weights, not of this data
+    assert model.facts["model"]["std"] == [0.3]
+    assert len(model.facts["model"]["sha256"]) == 64
+    torch.testing.assert_close(model.network().state_dict(), source.network().state_dict())
+
+
+def test_a_run_of_a_network_of_a_library_has_a_name_that_is_one_folder(make_job: MakeJob) -> None:
+    job = make_job(model={"library": "timm", "name": "a/b:c.d"})
+    assert job.run_name("0123456789") == "a_b_c.d-squares-01234567"

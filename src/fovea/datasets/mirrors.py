@@ -25,10 +25,12 @@ class Mirror:
     Attributes:
         base: A folder, ``file://`` or ``http(s)://``.
         label: What it is called instead of `base`.
+        file: The file's name there, where it is another than that of the wanted file.
     """
 
     base: str
     label: str | None = None
+    file: str | None = None
 
     @property
     def shown(self) -> str:
@@ -47,13 +49,13 @@ class Mirror:
             UnavailableError: The mirror does not give it.
             RunError: The disk is full or not writable.
         """
-        folder = _folder(self.base)
+        folder, name = _folder(self.base), self.file or wanted.name
         if folder is None:
             from fovea.datasets.http import download
 
-            download(f"{self.base.rstrip('/')}/{quote(wanted.name)}", part, wanted, patience)
+            download(f"{self.base.rstrip('/')}/{quote(name)}", part, wanted, patience)
         else:
-            _copy(folder / wanted.name, part, wanted)
+            _copy(folder / name, part, wanted)
 
 
 def mirrors(data_name: str, configured: Sequence[str]) -> list[Mirror]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from fovea.core.errors import UserError, nearest
 from fovea.models.catalogue import check_name, libraries_with
+from fovea.models.weights import check as check_weights
 
 if TYPE_CHECKING:
     from torch import nn
@@ -93,13 +94,16 @@ def create(model: ModelConfig, *, channels: int, num_classes: int, image_size: i
 def check(config: Config) -> None:
     """Refuses a model that cannot take the pictures of the configuration, without importing torch.
 
+    Weights are looked at as far as that costs nothing; `fovea.models.weights.find` does the rest.
+
     Raises:
         UserError: The name is unknown, `in_channels` is not the data's, the pictures are too small, or the network has
-            no dropout to set.
+            no dropout to set; weights or normalisation cannot be had or do not fit.
     """
     data = config.data
     family = _family(config.model)
     _check_pictures(config.model, family, channels=data.channels, image_size=data.image_size, of=f"data '{data.name}'")
+    check_weights(config.model, data.channels)
 
 
 def _family(model: ModelConfig) -> Family:

@@ -25,7 +25,7 @@ from fovea.training.divergence import Divergence
 from fovea.training.job import TrainJob
 from fovea.training.loss import Loss
 from fovea.training.module import ClassifierModule
-from fovea.training.network import build_network
+from fovea.training.network import build_network, load_first_weights
 from fovea.training.patience import EarlyStopping, Plateau
 from fovea.training.plan import plan
 from fovea.training.progress import ProgressBar, epoch_line, wants_bar
@@ -77,6 +77,9 @@ def assemble(job: TrainJob, prepared: PreparedData) -> Assembly:
         torch.set_num_threads(job.trainer.threads)
     torch.manual_seed(job.seed)
     network = build_network(job.model, job.data)
+    matching = load_first_weights(network, job.model)
+    if matching is not None:
+        log.info("train: begins with %s", matching)
     data = PictureDataModule(
         prepared,
         data=job.data,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -20,6 +21,7 @@ from fovea.config.schema import (
 )
 from fovea.config.schema.base import Section
 from fovea.core.digest import data_digest
+from fovea.models import weights
 from fovea.training import teacher
 
 # What changes the speed, the place or the looks of a training, but not its weights. Which pictures there are, wherever
@@ -65,8 +67,17 @@ class TrainJob(Section):
             return self
         return self.model_copy(update={"data": self.data.model_copy(update={"classes": list(classes)})})
 
+    def with_weights(self) -> TrainJob:
+        """The same job with what the first weights decide: their digest, and the normalisation that they expect.
+
+        Raises:
+            UserError: There are no such weights.
+            RunError: They can be had nowhere.
+        """
+        return self.model_copy(update={"model": weights.resolve(self.model, self.data)})
+
     def digest(self, prepared_digest: str) -> str:
-        """Hex sha256 of what decides the weights.
+        """Hex sha256 of what decides the weights. Those that training begins with count by their own digest.
 
         Args:
             prepared_digest: The digest of the prepared data.
@@ -78,6 +89,7 @@ class TrainJob(Section):
         for section, keys in _WITHOUT_EFFECT.items():
             for key in keys:
                 sections[section].pop(key, None)
+        sections["model"]["weights"] = self.model.weights is not None
         if self.loss.distill.teacher is not None:
             sections["loss"]["distill"]["teacher"] = teacher.digest(self.loss.distill.teacher, self.data)
         sections["callbacks"] = {
@@ -89,4 +101,5 @@ class TrainJob(Section):
 
     def run_name(self, digest: str) -> str:
         """The name of the MLflow run and of the work folder: `<model>-<data>-<short hash>`."""
-        return f"{self.model.name}-{self.data.name}-{digest[:8]}"
+        model = re.sub(r"[^A-Za-z0-9._-]", "_", self.model.name)
+        return f"{model}-{self.data.name}-{digest[:8]}"

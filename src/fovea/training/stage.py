@@ -39,7 +39,7 @@ def train(job: TrainJob, prepared: PreparedData, tags: Mapping[str, str] | None 
         Interrupted: A signal ended it; the same call goes on from its checkpoint.
     """
     check_fit(job, prepared)
-    job = job.with_classes(prepared.meta.classes)
+    job = job.with_classes(prepared.meta.classes).with_weights()
     digest = job.digest(prepared.meta.digest)
     work = work_of(job, prepared)
     work.take()
