@@ -15,7 +15,7 @@ from fovea.core.errors import RunError, UserError
 from fovea.core.locks import exclusive
 from fovea.training import stage
 from fovea.training.job import TrainJob
-from fovea.training.network import build_network
+from fovea.training.network import build_network, check_network
 from fovea.training.result import TrainedModel
 from fovea.training.workfolder import WorkFolder, let_go
 
@@ -271,3 +271,30 @@ def test_training_begins_with_the_weights_and_needs_them_no_more_afterwards(
 def test_a_run_of_a_network_of_a_library_has_a_name_that_is_one_folder(make_job: MakeJob) -> None:
     job = make_job(model={"library": "timm", "name": "a/b:c.d"})
     assert job.run_name("0123456789") == "a_b_c.d-squares-01234567"
+
+
+@pytest.mark.parametrize(
+    ("model", "sentence"),
+    [
+        (
+            {"library": "timm", "name": "convnext_atto", "init": None, "dropout": None},
+            "takes no pictures of 12x12 pixels",
+        ),
+        ({"weights": "evil.pth"}, "holds code beside its tensors"),
+        ({"weights": "other.safetensors"}, "holds the weights of another network"),
+    ],
+)
+def test_a_network_that_cannot_be_trained_is_refused_before_anything_is_written(
+    make_job: MakeJob, squares: Any, tmp_path: Path, model: dict[str, Any], sentence: str
+) -> None:
+    torch.save(torch.nn.Linear(1, 1), tmp_path / "evil.pth")
+    save_file({"a": torch.zeros(1)}, tmp_path / "other.safetensors")
+    with pytest.raises(UserError, match=sentence):
+        stage.train(make_job(model=model), squares)
+    assert not (tmp_path / "data").exists()
+    assert not (tmp_path / "mlflow.db").exists()
+
+
+def test_regnet_which_cannot_be_built_without_numbers_is_no_exception(make_job: MakeJob) -> None:
+    job = make_job(model={"library": "torchvision", "name": "regnet_y_400mf", "init": None, "dropout": None})
+    assert check_network(job.model, job.data) is None

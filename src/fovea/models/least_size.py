@@ -51,6 +51,8 @@ def _trouble(net: nn.Module, channels: int, size: int) -> str | None:
     try:
         with torch.no_grad():
             net.eval()(torch.zeros(1, channels, size, size, device=device))
+    except NotImplementedError:  # of the meta device, where a network asks a tensor for its numbers
+        return None
     except (RuntimeError, AssertionError, ValueError) as error:
         return (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
     return None

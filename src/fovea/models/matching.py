@@ -49,15 +49,30 @@ class Matching:
 def load(net: nn.Module, file: WeightsFile) -> Matching:
     """Puts the tensors of a file into a network, in place.
 
-    A layer for another number of classes stays new, the first convolution is made one for the channels of the pictures
-    (summed over the colours for one channel), everything else must fit.
-
     Args:
         net: The network, not behind its normalisation.
         file: The weights.
 
     Raises:
-        UserError: The file is damaged, holds code, or the weights of another network; nothing was loaded then.
+        UserError: As `match`; nothing was loaded then.
+    """
+    fitting, matching = match(net, file)
+    net.load_state_dict(fitting, strict=False)
+    return matching
+
+
+def match(net: nn.Module, file: WeightsFile) -> tuple[dict[str, Tensor], Matching]:
+    """The tensors of a file that fit a network, as they fit, and what becomes of all others.
+
+    A layer for another number of classes stays new, the first convolution is made one for the channels of the pictures
+    (summed over the colours for one channel), everything else must fit.
+
+    Args:
+        net: The network, not behind its normalisation; on the meta device it does as well.
+        file: The weights.
+
+    Raises:
+        UserError: The file is damaged, holds code, or the weights of another network.
     """
     own = net.state_dict()
     tensors = _renamed(read(file.path), net, own, file)
@@ -75,8 +90,7 @@ def load(net: nn.Module, file: WeightsFile) -> Matching:
             skipped[name] = f"{_shape(tensor)}, here {_shape(there)}"
     new = tuple(name for name in own if name not in fitting)
     _refuse_another(net, tensors, fitting, file)
-    net.load_state_dict(fitting, strict=False)
-    return Matching(file.origin, tuple(name for name in own if name in fitting), skipped, new)
+    return fitting, Matching(file.origin, tuple(name for name in own if name in fitting), skipped, new)
 
 
 def _renamed(

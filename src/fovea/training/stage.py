@@ -34,7 +34,7 @@ def train(job: TrainJob, prepared: PreparedData, tags: Mapping[str, str] | None 
         tags: Of the run, beside its own.
 
     Raises:
-        UserError: Job and data do not fit each other.
+        UserError: Job and data, or network and weights, do not fit each other; nothing was written then.
         RunError: Training failed, or another process trains the same job.
         Interrupted: A signal ended it; the same call goes on from its checkpoint.
     """
@@ -42,6 +42,10 @@ def train(job: TrainJob, prepared: PreparedData, tags: Mapping[str, str] | None 
     job = job.with_classes(prepared.meta.classes).with_weights()
     digest = job.digest(prepared.meta.digest)
     work = work_of(job, prepared)
+    if not work.is_finished:
+        from fovea.training.network import check_network
+
+        check_network(job.model, job.data)
     work.take()
     try:
         work.write_job(job, prepared.address)
@@ -54,7 +58,7 @@ def train(job: TrainJob, prepared: PreparedData, tags: Mapping[str, str] | None 
 
 def work_of(job: TrainJob, prepared: PreparedData) -> WorkFolder:
     """The folder in which a job is trained on these data, whether there is one or not."""
-    job = job.with_classes(prepared.meta.classes)
+    job = job.with_classes(prepared.meta.classes).with_weights()
     return WorkFolder.of(job.run_name(job.digest(prepared.meta.digest)))
 
 
