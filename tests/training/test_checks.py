@@ -11,7 +11,7 @@ import pytest
 from fovea.config.compose import compose
 from fovea.config.schema import Config, parse
 from fovea.core.errors import UserError
-from fovea.training.checks import check
+from fovea.training.checks import check, check_machine
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
 
@@ -36,7 +36,7 @@ def config_of() -> Callable[..., Config]:
             ["schedule=step", "schedule.every_epochs=30", "trainer.max_epochs=20"],
             r"schedule\.every_epochs=30 is longer than the run",
         ),
-        (["loss.class_weights=[1.0,2.0]"], r"loss\.class_weights has 2 numbers, but there are 10 classes"),
+        (["loss.class_weights=[1,2]"], r"loss\.class_weights has 2 numbers, but there are 10 classes"),
         (["loss.class_weights=balanced", "loader.sampling=balanced"], "both even the classes out.*choose one"),
         (["loss.distill.teacher=nowhere"], r"loss\.distill\.teacher: no trained model at .*nowhere; train one with"),
         (["trainer.precision=16-true", "trainer.accelerator=cpu"], r"trainer\.precision=16-true needs a GPU"),
@@ -74,9 +74,17 @@ def test_a_compiler_must_be_there(config_of: Callable[..., Config], monkeypatch:
     monkeypatch.setenv("PATH", "")
     monkeypatch.delenv("CXX", raising=False)
     with pytest.raises(UserError, match=r"needs a C\+\+ compiler, and there is no g\+\+ or clang\+\+; install g\+\+"):
-        check(config)
+        check_machine(config.trainer)
 
 
 def test_both_ways_of_clipping_are_refused(config_of: Callable[..., Any]) -> None:
     with pytest.raises(UserError, match=r"trainer\.gradient_clip_value.*null where trainer\.gradient_clip_norm is set"):
         config_of("trainer.gradient_clip_norm=1.0", "trainer.gradient_clip_value=0.5")
+
+
+@pytest.mark.parametrize("value", ["[1.0,-2.0]", "balancd", "[a,b]", "3"])
+def test_weights_of_classes_that_are_none_are_refused(value: str, config_of: Callable[..., Any]) -> None:
+    with pytest.raises(
+        UserError, match=r"'loss\.class_weights' = .* it must be null, 'balanced', or a list of numbers"
+    ):
+        config_of(f"loss.class_weights={value}")

@@ -177,7 +177,7 @@ def test_weights_of_another_network_are_refused(make_job: MakeJob, squares: Any,
 
 
 def test_the_precision_16_needs_a_gpu(make_job: MakeJob, squares: Any) -> None:
-    with pytest.raises(UserError, match=r"trainer.precision=16 needs a GPU.*take trainer.precision=bf16 or 32"):
+    with pytest.raises(UserError, match=r"trainer.precision=16 needs a GPU, .* take trainer.precision=bf16 or 32"):
         stage.train(make_job(trainer={"precision": "16"}), squares)
 
 

@@ -8,7 +8,7 @@ from fovea.config.schema import MultiStepConfig, OneCycleConfig, StepConfig, Tor
 from fovea.core.errors import UserError
 
 if TYPE_CHECKING:
-    from fovea.config.schema import Config
+    from fovea.config.schema import Config, TrainerConfig
 
 
 def check(config: Config) -> None:
@@ -16,7 +16,7 @@ def check(config: Config) -> None:
 
     Raises:
         UserError: The schedule is longer than the run, the optimiser is none of torch's, the weights of the classes are
-            not as many as the classes, the teacher is missing or of other classes, or there is no compiler.
+            not as many as the classes, or the teacher is missing or of other classes.
     """
     _check_schedule(config)
     _check_classes(config)
@@ -28,15 +28,36 @@ def check(config: Config) -> None:
         from fovea.training.teacher import find
 
         find(config.loss.distill.teacher, config.data)
-    if config.trainer.compile:
-        from fovea.training.compiling import check_compiler
-
-        check_compiler()
     if config.trainer.accelerator == "cpu" and config.trainer.precision in ("16", "16-true"):
         raise UserError(
             f"trainer.precision={config.trainer.precision} needs a GPU, and trainer.accelerator=cpu uses none; take "
             "trainer.precision=bf16 or 32"
         )
+
+
+def check_machine(trainer: TrainerConfig) -> None:
+    """Refuses what this machine cannot do. Not part of `check`: another may prepare the data than trains on them.
+
+    Raises:
+        UserError: There is no GPU where one is needed, or no compiler.
+    """
+    if trainer.compile:
+        from fovea.training.compiling import check_compiler
+
+        check_compiler()
+    halves = trainer.precision in ("16", "16-true")
+    if not halves and trainer.accelerator != "gpu":
+        return
+    import torch
+
+    if torch.cuda.is_available() and trainer.accelerator != "cpu":
+        return
+    if halves:
+        raise UserError(
+            f"trainer.precision={trainer.precision} needs a GPU, and none is in use: a processor takes forty times "
+            "as long; take trainer.precision=bf16 or 32"
+        )
+    raise UserError("trainer.accelerator=gpu, but torch finds no GPU; take trainer.accelerator=auto or cpu")
 
 
 def _check_schedule(config: Config) -> None:

@@ -14,12 +14,12 @@ import pytorch_lightning as pl
 import torch
 from torch import nn
 
-from fovea.core.errors import UserError
 from fovea.loading import PictureDataModule
 from fovea.training import teacher
 from fovea.training.averaging import Averaging
 from fovea.training.budget import Budget
 from fovea.training.checkpoints import Checkpointer, StopSignals, usable_checkpoint
+from fovea.training.checks import check_machine
 from fovea.training.compiling import compiled
 from fovea.training.divergence import Divergence
 from fovea.training.job import TrainJob
@@ -179,13 +179,7 @@ def make_trainer(job: TrainJob, folder: Path, callbacks: list[pl.Callback], **ch
         UserError: The machine has not what the config asks for.
     """
     config = job.trainer
-    if config.precision in ("16", "16-true") and not (config.accelerator != "cpu" and torch.cuda.is_available()):
-        raise UserError(
-            f"trainer.precision={config.precision} needs a GPU, and there is none in use: a processor takes forty "
-            "times as long; take trainer.precision=bf16 or 32"
-        )
-    if config.accelerator == "gpu" and not torch.cuda.is_available():
-        raise UserError("trainer.accelerator=gpu, but torch finds no GPU; take trainer.accelerator=auto or cpu")
+    check_machine(config)
     options: dict[str, Any] = {
         "max_epochs": config.max_epochs,
         "accelerator": config.accelerator,

@@ -13,9 +13,6 @@ if TYPE_CHECKING:
     from fovea.augment import Mix
     from fovea.config.schema import LossConfig
 
-AUXILIARY = 0.3
-"""Weight of each auxiliary head's loss (Szegedy et al. 2015, arXiv:1409.4842, section 5)."""
-
 
 class Loss:
     """The loss that the config names, as a pure function of a batch.

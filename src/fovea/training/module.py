@@ -15,6 +15,7 @@ from torch.nn import functional
 from fovea.augment import mixing
 from fovea.config.schema import OptimizerConfig, ScheduleConfig
 from fovea.loading import Batch
+from fovea.models import auxiliary
 from fovea.training.loss import Loss
 from fovea.training.optimizers import build_optimizer, parameter_groups
 from fovea.training.schedules import Steps, lr_factor
@@ -105,18 +106,19 @@ class ClassifierModule(pl.LightningModule):
 
     def logits(self, batch: Batch) -> Tensor:
         """What the network says of a batch, mixed where the batch says so."""
-        logits: Tensor = self.net(self._pictures(batch))
-        return logits
+        return auxiliary.parts(self.net(self._pictures(batch)))[0]
 
     def training_step(self, batch: Batch, _: int) -> Tensor:
-        """The mean loss of a batch, scalar; of mixed pictures that of both labels by their shares.
+        """The mean loss of a batch, scalar; that of each auxiliary head, which learns from the labels alone, is added.
 
         The accuracy counts a mixed picture as right where its own label is said, whatever its share.
         """
         images = self._pictures(batch)
-        logits = self.net(images)
+        logits, heads = auxiliary.parts(self.net(images))
         taught = None if self._teacher is None else self._teacher(images)
         loss = self._loss(logits, batch.labels, batch.mix, taught)
+        for head in heads:
+            loss = loss + auxiliary.WEIGHT * self._loss(head, batch.labels, batch.mix)
         self.train_tally.update(loss, logits, batch.labels)
         return loss
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from fovea import tracking
 from fovea.core.errors import UserError
 from fovea.core.files import atomic_directory, link_or_copy
+from fovea.training.checks import check_machine
 from fovea.training.job import TrainJob
 from fovea.training.result import FACTS, HISTORY, RECORD, WEIGHTS, TrainedModel
 from fovea.training.workfolder import WorkFolder, let_go
@@ -39,6 +40,7 @@ def train(job: TrainJob, prepared: PreparedData, tags: Mapping[str, str] | None 
         Interrupted: A signal ended it; the same call goes on from its checkpoint.
     """
     check_fit(job, prepared)
+    check_machine(job.trainer)
     job = job.with_classes(prepared.meta.classes).with_weights()
     digest = job.digest(prepared.meta.digest)
     work = work_of(job, prepared)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
@@ -101,8 +102,19 @@ class LossConfig(Section):
 
     name: Literal["cross_entropy", "bce"]
     label_smoothing: BelowOne
-    class_weights: list[Positive] | Literal["balanced"] | None
+    class_weights: list[float] | Literal["balanced"] | None
     distill: DistillConfig
+
+    @field_validator("class_weights", mode="plain")
+    @classmethod
+    def _list_or_balanced(cls, value: Any) -> Any:
+        """As a union pydantic would tell a mistake once for each of its members."""
+        if value is None or value == "balanced":
+            return value
+        numbers: list[Any] = value if isinstance(value, list) else [None]
+        if not all(type(number) in (int, float) and 0 < number < math.inf for number in numbers):
+            raise ValueError("null, 'balanced', or a list of numbers greater than 0, one for each class")
+        return [float(number) for number in numbers]
 
 
 class TrainerConfig(Section):
