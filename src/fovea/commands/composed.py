@@ -54,4 +54,4 @@ def prepared_job(overrides: Sequence[str], env: str | None) -> tuple[TrainJob, P
     job = TrainJob.parse({name: config[name] for name in SECTIONS})
     prepared = prepare(ingest(config["data"]), config["data"], config["prepare"])
     check_fit(job, prepared)
-    return job.with_classes(prepared.meta.classes), prepared
+    return job.with_classes(prepared.meta.classes).with_weights(), prepared

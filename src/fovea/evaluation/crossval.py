@@ -118,7 +118,7 @@ def cross_validate(prepared: PreparedData, job: TrainJob, config: CrossvalConfig
     parting = Parting(config.folds, tuple(config.splits), config.seed)
     folds = folds_of(prepared, parting)
     check_fit(job, folds[0])
-    job = job.with_classes(prepared.meta.classes)
+    job = job.with_classes(prepared.meta.classes).with_weights()
     digest = data_digest({"job": job.digest(prepared.meta.digest), **config.model_dump(mode="json")})
     work = WorkFolder.of(f"crossval-{job.run_name(digest)}")
     work.take()

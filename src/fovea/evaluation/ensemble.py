@@ -157,7 +157,8 @@ def measure(
     import pandas as pd
 
     _check(prepared, members, job)
-    jobs = {seed: job.model_copy(update={"seed": seed}).with_classes(prepared.meta.classes) for seed in config.seeds}
+    job = job.with_classes(prepared.meta.classes).with_weights()
+    jobs = {seed: job.model_copy(update={"seed": seed}) for seed in config.seeds}
     digest = data_digest(
         {
             "prepared": prepared.meta.digest,
