@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -78,6 +78,33 @@ def test_the_accuracy_of_mixed_pictures_is_that_of_their_own_labels(module: Clas
     module.training_step(batch, 0)
     said = module.net(apply(batch.images, mix)).argmax(1)
     assert module.train_tally.compute()["acc"] == pytest.approx(float((said == batch.labels).double().mean()))
+
+
+class Heads(NamedTuple):
+    logits: Tensor
+    first: Tensor | None
+    second: Tensor
+
+
+class WithHeads(Spy):
+    """Returns two auxiliary heads in training, as GoogLeNet does; a third one is off."""
+
+    def forward(self, images: Tensor) -> Any:
+        logits = super().forward(images)
+        return Heads(logits, None, 2 * logits) if self.training else logits
+
+
+def test_an_auxiliary_head_adds_a_part_of_its_loss(make_job: Callable[..., Any]) -> None:
+    job = make_job(loss={"label_smoothing": 0.1})
+    module = ClassifierModule(WithHeads(), job.optimizer, job.schedule, Steps(1, 1), loss=Loss(job.loss))
+    batch = batch_of(7)
+    loss = module.training_step(batch, 0)
+    module.eval()
+    logits = module.logits(batch)
+    own, head = (functional.cross_entropy(one, batch.labels, label_smoothing=0.1) for one in (logits, 2 * logits))
+    assert loss.item() == pytest.approx((own + 0.3 * head).item())
+    said = logits.argmax(1) == batch.labels
+    assert module.train_tally.compute()["acc"] == pytest.approx(float(said.double().mean()))
 
 
 def test_a_training_with_mixing_runs_and_differs(make_job: Any, squares: Any, tmp_path: Any, monkeypatch: Any) -> None:

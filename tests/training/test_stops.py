@@ -15,6 +15,7 @@ from fovea.core.errors import RunError
 from fovea.training import budget
 from fovea.training.budget import Budget
 from fovea.training.checkpoints import Checkpointer
+from fovea.training.divergence import Divergence
 from fovea.training.fit import fit
 from fovea.training.job import TrainJob
 from fovea.training.loss import Loss
@@ -102,6 +103,17 @@ def test_a_loss_that_is_no_number_ends_training_at_its_step(
     assert state["global_step"] == 14
     assert all(torch.isfinite(tensor).all() for tensor in state["state_dict"].values())
     assert (tmp_path / Checkpointer.BEST).exists()
+
+
+def test_a_loss_on_a_gpu_is_looked_at_now_and_then(tmp_path: Path) -> None:
+    outputs = {"loss": SimpleNamespace(device=SimpleNamespace(type="cuda"))}
+    module = cast(Any, SimpleNamespace(train_tally=SimpleNamespace(loss_sum=torch.tensor(float("nan")))))
+    trainer = cast(Any, SimpleNamespace(global_step=50, current_epoch=0, gradient_clip_val=1.0))
+    watch = Divergence(0.1, tmp_path / "none")
+    for batch in range(49):
+        watch.on_train_batch_end(trainer, module, outputs, None, batch)
+    with pytest.raises(RunError, match=r"at step 50 \(epoch 1\); lower optimizer\.lr \(now 0\.1\)$"):
+        watch.on_train_batch_end(trainer, module, outputs, None, 49)
 
 
 def test_weights_that_a_step_has_spoilt_are_not_saved(

@@ -23,6 +23,7 @@ FOLDER = "data/08_reporting/preview"
 _HEADS = ("as it is", "epoch 1", "epoch 2", "evaluation")
 _MOST_CLASSES = 20
 _MIXED = 18
+_UNKNOWN = ": drawn as constant, as it falls when validation stands still"
 
 
 @click.command()
@@ -80,7 +81,7 @@ def _preview(job: TrainJob, prepared: PreparedData, count: int) -> Preview:
             "size for the network": f"{job.data.image_size} x {job.data.image_size}",
             "batches an epoch": f"{batches:,}, {job.loader.sampling}",
             "epochs": job.trainer.max_epochs,
-            "schedule": job.schedule.name,
+            "schedule": job.schedule.name + (_UNKNOWN if job.schedule.name == "plateau" else ""),
         },
         heads=_HEADS,
         samples=list(_samples(job, prepared, count)),
