@@ -14,6 +14,8 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from fovea.models.layer_rows import LayerRow
+
 CLASSES = ["ant", "bee", "cat"]
 SIZE = 4
 
@@ -110,6 +112,6 @@ def model(tmp_path: Path) -> FakeModel:
         "data": {"name": "insects", "classes": CLASSES, "channels": 1, "image_size": SIZE},
         "data_digest": "ab" * 32,
         "epoch": 1,
-        "layers": [{"layer": "net", "parameters": 1200}],
+        "layers": [LayerRow("net", "Linear", (3,), 1200, 1100, (4, 4), (1, 1)).plain()],
     }
     return FakeModel(path, facts)

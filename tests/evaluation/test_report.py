@@ -19,6 +19,7 @@ from fovea.core.errors import RunError
 from fovea.evaluation.gallery import Mistake
 from fovea.evaluation.outcome import Outcome, headline
 from fovea.evaluation.report import Findings, Report, write_report
+from fovea.models.layer_rows import LayerRow
 
 
 class Page(HTMLParser):
@@ -52,7 +53,7 @@ def findings() -> Findings:
         history=pd.DataFrame({"epoch": [0, 1], "train/loss": [2.0, 1.0], "val/acc": [0.1, 0.2]}),
         counts={"train": 1500, "test": 3},
         config={"data": {"name": "insects", "classes": ["<b>ant</b>", "bee & co"]}, "seed": 0},
-        layers=[{"layer": "conv1", "parameters": 1560}],
+        layers=[LayerRow("conv1", "Conv2d", (8, 4, 4), 1560, 24_000, (1, 7), (1, 1))],
     )
 
 
@@ -71,6 +72,8 @@ def test_the_page_tells_the_run_the_accuracy_the_data_the_config_and_the_layers(
         "data.name",
         "conv1",
         "1,560",
+        "8x4x4",
+        "1x7",
         "test/macro_f1",
     ):
         assert text in texts

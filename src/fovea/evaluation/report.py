@@ -10,6 +10,7 @@ from fovea.core import html
 from fovea.core.files import explained
 from fovea.evaluation.folder import FolderHandle
 from fovea.evaluation.summary import accuracy_line
+from fovea.models.layer_rows import HEAD, LayerRow, totals
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -44,7 +45,7 @@ class Findings:
         best_epoch: The epoch whose weights were kept.
         counts: Pictures of each split.
         config: What decided the result, nested or flat.
-        layers: A row a layer, rows of the same keys.
+        layers: Of the network, in the order of the forward pass.
     """
 
     run_name: str
@@ -57,7 +58,7 @@ class Findings:
     best_epoch: int | None = None
     counts: Mapping[str, int] = field(default_factory=dict)
     config: Mapping[str, Any] = field(default_factory=dict)
-    layers: Sequence[Mapping[str, Any]] = ()
+    layers: Sequence[LayerRow] = ()
 
 
 def write_report(findings: Findings) -> Report:
@@ -116,7 +117,9 @@ def _body(findings: Findings, pictures: Mapping[str, bytes], classes: pd.DataFra
         yield html.table(["key", "value"], ((key, str(value)) for key, value in html.flat(findings.config).items()))
     if findings.layers:
         yield html.heading("Layers")
-        yield html.table(list(findings.layers[0]), (list(row.values()) for row in findings.layers))
+        yield html.table(
+            HEAD, [*(row.cells() for row in findings.layers), ("total", "", "", *totals(findings.layers), "", "")]
+        )
 
 
 def _mistakes(findings: Findings, pictures: Mapping[str, bytes]) -> Iterator[str]:

@@ -18,6 +18,7 @@ from fovea.evaluation.metrics import softmax, top1
 from fovea.evaluation.outcome import Outcome, confusion_table, headline, predictions_table
 from fovea.evaluation.report import Findings, Report, write_report
 from fovea.evaluation.view import view_of
+from fovea.models.layer_rows import LayerRow
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -77,7 +78,7 @@ def evaluate(
             best_epoch=model.facts.get("epoch"),
             counts=prepared.meta.counts,
             config=model.facts.get("config") or {key: model.facts[key] for key in ("model", "data")},
-            layers=model.facts.get("layers", ()),
+            layers=[LayerRow.of(row) for row in model.facts.get("layers", ())],
         )
         report = write_report(findings)
         predictions = predictions_table(outcome, test.ids)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 
-def output_size(size: int, kernel: int, *, stride: int = 1, padding: int = 0, dilation: int = 1) -> int:
+def output_size(
+    size: int, kernel: int, *, stride: int = 1, padding: int = 0, dilation: int = 1, ceil: bool = False
+) -> int:
     """Side of the output of a convolution or pool: (n + 2p - f) / s + 1, rounded down.
 
     Args:
@@ -12,6 +14,7 @@ def output_size(size: int, kernel: int, *, stride: int = 1, padding: int = 0, di
         stride: Step of the kernel.
         padding: Pixels added on each side.
         dilation: Distance between the kernel's taps; the kernel then spans ``dilation * (kernel - 1) + 1`` pixels.
+        ceil: Round up, as pools may; a last window that would begin in the padding behind the input is left out.
 
     Raises:
         ValueError: The kernel does not fit into the padded input.
@@ -19,17 +22,36 @@ def output_size(size: int, kernel: int, *, stride: int = 1, padding: int = 0, di
     room = size + 2 * padding - (dilation * (kernel - 1) + 1)
     if room < 0:
         raise ValueError(f"a kernel of {kernel} does not fit into {size} pixels with a padding of {padding}")
-    return room // stride + 1
+    if not ceil:
+        return room // stride + 1
+    steps = -(-room // stride)
+    return steps if steps * stride >= size + padding else steps + 1
 
 
-def receptive_field(field: int, jump: int, kernel: int, *, stride: int = 1, dilation: int = 1) -> tuple[int, int]:
-    """Receptive field and cumulative stride after one more layer (Araujo, Norris and Sim 2019).
+def transposed_size(
+    size: int, kernel: int, *, stride: int = 1, padding: int = 0, dilation: int = 1, extra: int = 0
+) -> int:
+    """Side of the output of a transposed convolution, the input side of the convolution that it turns round.
 
     Args:
-        field: Receptive field before the layer, in pixels of the picture; 1 for the picture itself.
-        jump: Distance, in pixels of the picture, between neighbours of the layer's input; 1 for the picture itself.
+        size: Side of the input, in pixels.
         kernel: Side of the kernel.
-        stride: Step of the kernel.
+        stride: Distance that neighbours of the input have in the output.
+        padding: Pixels taken away on each side.
         dilation: Distance between the kernel's taps.
+        extra: Pixels added at the end.
     """
-    return field + dilation * (kernel - 1) * jump, jump * stride
+    return (size - 1) * stride - 2 * padding + dilation * (kernel - 1) + extra + 1
+
+
+def adaptive_window(size: int, outputs: int) -> tuple[int, int]:
+    """The largest window of an adaptive pool, and the step from one to the next, rounded down, at least 1.
+
+    Window i of m goes from floor(i n / m) to ceil((i + 1) n / m).
+
+    Args:
+        size: Side n of the input.
+        outputs: Side m of the output.
+    """
+    windows = (-(-(place + 1) * size // outputs) - place * size // outputs for place in range(outputs))
+    return max(windows), max(1, size // outputs)

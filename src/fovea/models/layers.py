@@ -2,160 +2,73 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor, nn
+from fovea.core.errors import RunError
+from fovea.models.layer_rows import LayerRow
 
-from fovea.models.arithmetic import output_size, receptive_field
+if TYPE_CHECKING:
+    from torch import nn
 
-
-@dataclass(frozen=True)
-class LayerRow:
-    """One layer, in the order of the forward pass.
-
-    Attributes:
-        name: Path of the module inside the network.
-        type: Class of the module.
-        output: Shape of its output for one picture: (C, H, W) or (F,).
-        parameters: Trainable numbers.
-        multiply_adds: Multiplications with addition, for one picture; biases, pools and activations count as none.
-        receptive_field: Side, in pixels of the picture, of what one output sees.
-        stride: Distance, in pixels of the picture, between neighbouring outputs.
-    """
-
-    name: str
-    type: str
-    output: tuple[int, ...]
-    parameters: int
-    multiply_adds: int
-    receptive_field: int
-    stride: int
-
-
-@dataclass(frozen=True)
-class _State:
-    shape: tuple[int, ...]
-    field: int = 1
-    jump: int = 1
+    from fovea.models.tracing import Call, Watched
 
 
 def layer_table(net: nn.Module, channels: int, image_size: int) -> list[LayerRow]:
-    """The table of a network whose layers follow one another.
+    """The table of any network, a row a call of a module that has no modules inside.
 
-    One forward pass of an empty picture tells the order of the layers; every number is then computed, not measured:
-    output size (n + 2p - f) / s + 1, receptive field and stride as in `fovea.models.arithmetic`. A linear layer after
-    flattening counts as a convolution as large as its input.
+    One forward pass of an empty picture, in which nothing is computed, tells the order of the calls; the numbers follow
+    by arithmetic: output size (n + 2p - f) / s + 1, receptive field and stride as in `fovea.models.trails`. A layer
+    that looks at a whole map (a global pool, a linear layer after flattening) counts as a convolution as large as the
+    map; after attention every output sees the whole picture. Norms count as working place by place.
+
+    What a module does between the modules inside it has a row where it has parameters or multiply-adds, widens the
+    field or joins branches; its type is then the operation's name. Parameters that are used twice count where they are
+    used first; those that evaluation does not use (auxiliary heads) come last, without output.
 
     Args:
-        net: A network for pictures [B, channels, image_size, image_size].
+        net: A network for pictures [B, channels, image_size, image_size]; left as it was.
         channels: Channels of the pictures.
         image_size: Height and width of the pictures.
 
     Raises:
-        ValueError: A layer does not take the output of the one before (a branch), or has a kernel that is not square.
+        RunError: The network cannot take such a picture.
     """
-    state = _State((channels, image_size, image_size))
-    rows = []
-    for name, module, seen in _trace(net, channels, image_size):
-        if seen != state.shape:
-            raise ValueError(f"layer '{name}' takes {seen}, not the {state.shape} of the layer before it")
-        parameters = sum(p.numel() for p in module.parameters() if p.requires_grad)
-        multiply_adds, state = _step(module, state)
-        kind = type(module).__name__
-        rows.append(LayerRow(name, kind, state.shape, parameters, multiply_adds, state.field, state.jump))
-    return rows
+    from fovea.models.tracing import watch
 
-
-def _trace(net: nn.Module, channels: int, image_size: int) -> list[tuple[str, nn.Module, tuple[int, ...]]]:
-    """Leaf modules in the order of their calls, each with the shape of its input without the batch."""
-    calls: list[tuple[str, nn.Module, tuple[int, ...]]] = []
-    leaves = [(name, module) for name, module in net.named_modules() if not any(module.children())]
-
-    def hook_of(name: str) -> Callable[[nn.Module, tuple[Tensor, ...], Tensor], None]:
-        def hook(module: nn.Module, args: tuple[Tensor, ...], _: Tensor) -> None:
-            calls.append((name, module, tuple(args[0].shape[1:])))
-
-        return hook
-
-    hooks = [module.register_forward_hook(hook_of(name)) for name, module in leaves]
-    modes = [(module, module.training) for module in net.modules()]
-    at = next((p for p in net.parameters()), torch.zeros(()))
     try:
-        net.eval()
-        with torch.no_grad():
-            net(torch.zeros(1, channels, image_size, image_size, dtype=at.dtype, device=at.device))
-    finally:
-        for module, training in modes:
-            module.training = training
-        for hook in hooks:
-            hook.remove()
-    return calls
+        try:
+            watched = watch(net, channels, image_size)
+        except Exception:  # a network that looks at numbers in its forward pass needs some
+            watched = watch(net, channels, image_size, device="cpu")
+    except Exception as error:
+        reason = " ".join(str(error).split())
+        raise RunError(
+            f"the layers of {type(net).__name__} cannot be told from a picture of {channels}x{image_size}x{image_size} "
+            f"({reason})"
+        ) from error
+    return [*map(_row, watched.calls), *_unused(net, watched)]
 
 
-def _step(module: nn.Module, before: _State) -> tuple[int, _State]:
-    """Multiply-adds of a layer and what follows it."""
-    if isinstance(module, nn.Conv2d):
-        after = _slide(module, before, module.out_channels)
-        taps = math.prod(module.kernel_size) * module.in_channels // module.groups
-        return math.prod(after.shape) * taps, after
-    if isinstance(module, nn.MaxPool2d | nn.AvgPool2d):
-        return 0, _slide(module, before, before.shape[0])
-    if isinstance(module, nn.Flatten):
-        return 0, _State((math.prod(before.shape),), *_whole(before))
-    if isinstance(module, nn.Linear):
-        return module.in_features * module.out_features, _State((module.out_features,), before.field, before.jump)
-    return 0, before
+def _row(call: Call) -> LayerRow:
+    trail = call.trail
+    output = (call.shape if trail is None else trail.shape)[1:]
+    numbers = ((0, 0), (0, 0)) if trail is None else (trail.field, trail.stride)
+    return LayerRow(call.name, call.kind, output, call.parameters, call.multiply_adds, *numbers)
 
 
-def _slide(module: nn.Conv2d | nn.MaxPool2d | nn.AvgPool2d, before: _State, channels: int) -> _State:
-    kernel, stride = _side(module.kernel_size), _side(module.stride)
-    padding, dilation = _side(module.padding), _side(getattr(module, "dilation", 1))
-    height, width = (
-        output_size(n, kernel, stride=stride, padding=padding, dilation=dilation) for n in before.shape[1:]
-    )
-    field, jump = receptive_field(before.field, before.jump, kernel, stride=stride, dilation=dilation)
-    return _State((channels, height, width), field, jump)
+def _unused(net: nn.Module, watched: Watched) -> Iterator[LayerRow]:
+    """A row for each largest module that was not called, and one for what is left."""
+    sizes: dict[str, int] = {}
+    for name, size in watched.unused.items():
+        parts = name.split(".")[:-1]
+        heads = (".".join(parts[:end]) for end in range(1, len(parts) + 1))
+        head = next((head for head in heads if head not in watched.reached and _is_closed(head, watched)), "")
+        sizes[head] = sizes.get(head, 0) + size
+    for name, size in sizes.items():
+        yield LayerRow(name, type(net.get_submodule(name)).__name__, (), size, 0, (0, 0), (0, 0))
 
 
-def _whole(before: _State) -> tuple[int, int]:
-    """Receptive field and stride of something that sees all of a feature map."""
-    if len(before.shape) == 1:
-        return before.field, before.jump
-    return receptive_field(before.field, before.jump, before.shape[-1])
-
-
-def _side(value: int | str | Sequence[int]) -> int:
-    if isinstance(value, int):
-        return value
-    if isinstance(value, str) or len(set(value)) != 1:
-        raise ValueError(f"only square kernels with equal padding on all sides have a place in the table, not {value}")
-    return value[0]
-
-
-def to_text(rows: Sequence[LayerRow]) -> str:
-    """The table as aligned text, with totals in its last line."""
-    head = ("layer", "type", "output", "parameters", "multiply-adds", "field", "stride")
-    body = [
-        (
-            row.name,
-            row.type,
-            "x".join(map(str, row.output)),
-            f"{row.parameters:,}",
-            f"{row.multiply_adds:,}",
-            str(row.receptive_field),
-            str(row.stride),
-        )
-        for row in rows
-    ]
-    total = ("total", "", "", f"{sum(r.parameters for r in rows):,}", f"{sum(r.multiply_adds for r in rows):,}", "", "")
-    lines = [head, *body, total]
-    widths = [max(len(line[i]) for line in lines) for i in range(len(head))]
-    return "\n".join(
-        "  ".join(
-            c.ljust(w) if i < 3 else c.rjust(w) for i, (c, w) in enumerate(zip(line, widths, strict=True))
-        ).rstrip()
-        for line in lines
-    )
+def _is_closed(name: str, watched: Watched) -> bool:
+    """Whether nothing inside a module was called."""
+    return not any(reached.startswith(f"{name}.") for reached in watched.reached)

@@ -17,6 +17,7 @@ WEIGHTS = "model.safetensors"
 FACTS = "model.json"
 RECORD = "run.json"
 HISTORY = "history.json"
+LAYERS = "layers.csv"
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,8 @@ class TrainedModel:
     """A trained network in a folder.
 
     `model.safetensors` holds the weights, `model.json` what they are (network, data, digests, epoch, validation
-    metrics, layer table), `history.json` a row an epoch, `run.json` the MLflow run that they belong to.
+    metrics, layer table), `history.json` a row an epoch, `layers.csv` the layer table again, `run.json` the
+    MLflow run that they belong to.
 
     Attributes:
         path: The folder.

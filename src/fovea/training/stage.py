@@ -7,19 +7,22 @@ import logging
 import shutil
 import time
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fovea import tracking
-from fovea.core.errors import UserError
+from fovea.core.errors import RunError, UserError
 from fovea.core.files import atomic_directory, link_or_copy
 from fovea.training.checks import check_machine
 from fovea.training.job import TrainJob
-from fovea.training.result import FACTS, HISTORY, RECORD, WEIGHTS, TrainedModel
+from fovea.training.result import FACTS, HISTORY, LAYERS, RECORD, WEIGHTS, TrainedModel
 from fovea.training.workfolder import WorkFolder, let_go
 
 if TYPE_CHECKING:
+    from torch import nn
+
+    from fovea.config.schema import DataConfig
+    from fovea.models.layer_rows import LayerRow
     from fovea.shards import PreparedData
     from fovea.training.fit import Fit
 
@@ -112,11 +115,12 @@ def _train(job: TrainJob, prepared: PreparedData, digest: str, work: WorkFolder,
 
 def _deliver(job: TrainJob, prepared: PreparedData, digest: str, work: WorkFolder, outcome: Fit) -> None:
     """Writes the result folder; `model.json` makes it whole."""
-    from fovea.models.layers import layer_table
+    from fovea.models.layer_rows import to_csv
     from fovea.training.checkpoints import Checkpointer, save_weights
 
     best = job.callbacks.checkpoint.keep == "best" and outcome.best is not None
     chosen = outcome.best if best and outcome.best is not None else outcome.rows[-1]
+    layers = _layers(outcome.network, job.data)
     facts: dict[str, Any] = {
         "run_name": work.path.name,
         "model": job.model.model_dump(mode="json"),
@@ -129,7 +133,7 @@ def _deliver(job: TrainJob, prepared: PreparedData, digest: str, work: WorkFolde
         "val/acc": chosen["val/acc"],
         "val/loss": chosen["val/loss"],
         "parameters": sum(parameter.numel() for parameter in outcome.network.parameters()),
-        "layers": [asdict(row) for row in layer_table(outcome.network, job.data.channels, job.data.image_size)],
+        "layers": [row.plain() for row in layers],
     }
     with atomic_directory(work.result) as folder:
         if best:
@@ -139,7 +143,22 @@ def _deliver(job: TrainJob, prepared: PreparedData, digest: str, work: WorkFolde
         if work.record.exists():
             shutil.copy2(work.record, folder / RECORD)
         _write_json(folder / HISTORY, outcome.rows)
+        if layers:
+            (folder / LAYERS).write_text(to_csv(layers))
         _write_json(folder / FACTS, facts)
+
+
+def _layers(network: nn.Module, data: DataConfig) -> list[LayerRow]:
+    """The layer table, or nothing where there is none: what was trained is not lost for it."""
+    from fovea.models.layers import layer_table
+    from fovea.models.normalize import NormalizedNet
+
+    try:
+        net = network.net if isinstance(network, NormalizedNet) else network
+        return layer_table(net, data.channels, data.image_size)
+    except RunError as error:
+        log.warning("train: no layer table: %s", error)
+        return []
 
 
 def _write_json(path: Path, value: Any) -> None:
