@@ -3,6 +3,7 @@ from __future__ import annotations
 import logging
 import pickle
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from fovea.loading import keeping
 from fovea.loading.decoded import Decoded, reduced
 from fovea.loading.keeping import choose
 from fovea.loading.store import PixelStore, write_pixels
+from fovea.shards.selection import Selection
 
 CROP = [{"_target_": "albumentations.RandomResizedCrop", "size": [8, 8], "scale": [0.3, 1.0]}]
 GB = 10**9
@@ -208,3 +210,29 @@ def test_a_store_of_equal_sizes_is_one_array(tmp_path):
     with (tmp_path / "some").open("wb") as stream:
         write_pixels(stream, ((one.shape, one.tobytes()) for one in pictures), 1)
     assert np.array_equal(PixelStore(tmp_path / "some").stacked(), pictures)
+
+
+@pytest.mark.parametrize("train", [[], CROP])
+def test_folds_share_the_files_of_the_whole_splits(module, ragged, root, train):
+    def fold(number: int) -> SimpleNamespace:
+        """Every third picture of training and validation is held out."""
+        splits = [ragged.split("train"), ragged.split("val")]
+        held_out = [np.arange(len(split)) % 3 == number for split in splits]
+        chosen = {"val": held_out, "train": [~rows for rows in held_out]}
+        made = {
+            name: Selection(name, [(split, np.flatnonzero(rows)) for split, rows in zip(splits, masks, strict=True)])
+            for name, masks in chosen.items()
+        }
+        return SimpleNamespace(origin=ragged, meta=ragged.meta, split=made.__getitem__)
+
+    for number in range(3):
+        options = {"train": train, "fast_decode": True, "data": {"channels": 3, "image_size": 8}}
+        data, plain = module(fold(number), cache="disk", **options), module(fold(number), **options)
+        for loader in ("train_dataloader", "val_dataloader"):
+            expected = images(getattr(plain, loader)())
+            ragged.train.asked.clear(), ragged.val.asked.clear()
+            assert same(images(getattr(data, loader)()), expected)
+            if number:
+                assert (ragged.train.asked, ragged.val.asked) == ([], [])
+    names = [name.rpartition("-")[0] for name in kept(root)]
+    assert names == sorted(f"fake-{use}" for use in ("train", "val", "train-as-val", "val-as-train"))

@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import IO, Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from fovea.core.files import atomic_file, require_space
 from fovea.core.locks import waiting
@@ -90,7 +93,39 @@ class Cached:
         write_pixels(stream, _in_order(self._decoded, self._threads), self._decoded.shape[2])
 
 
-def cache_path(folder: Path, data: str, decoded: Decoded, prepared: str) -> Path:
+class Chosen:
+    """Pictures of a selection, out of what is kept of the whole splits that it consists of.
+
+    Args:
+        parts: The kept pictures of each split, and the rows that are chosen of it.
+    """
+
+    is_stacked = False
+
+    def __init__(self, parts: Sequence[tuple[Cached, NDArray[np.int64]]]) -> None:
+        self._kept = [kept for kept, _ in parts]
+        self._part = np.repeat(np.arange(len(parts)), [len(rows) for _, rows in parts])
+        self._row = np.concatenate([rows for _, rows in parts])
+
+    def __call__(self, row: int) -> Image:
+        """uint8 [H, W, C], read-only."""
+        return self._kept[int(self._part[row])](int(self._row[row]))
+
+    def stacked(self) -> Image | None:
+        """None: they lie among others."""
+        return None
+
+    def ready(self) -> None:
+        """Decodes the splits, or finds the files in which that was done before.
+
+        Raises:
+            RunError: A picture cannot be decoded, or the disk is full or not writable.
+        """
+        for kept in self._kept:
+            kept.ready()
+
+
+def cache_path(folder: Path, data: str, decoded: Decoded, prepared: str, use: str = "") -> Path:
     """The file that keeps the pictures of a split, named after the data, the split and all that decides the pixels.
 
     Args:
@@ -98,8 +133,11 @@ def cache_path(folder: Path, data: str, decoded: Decoded, prepared: str) -> Path
         data: The data set's name.
         decoded: The pictures.
         prepared: The digest of the prepared data.
+        use: What they serve as, where that is not what the split is called. A file takes the place of an older one of
+            the same data, split and use.
     """
-    return folder / f"{data}-{decoded.split.name}-{decoded.identity(prepared)[:16]}.pixels"
+    name = f"{data}-{decoded.split.name}{use and f'-as-{use}'}"
+    return folder / f"{name}-{decoded.identity(prepared)[:16]}.pixels"
 
 
 def _others(path: Path) -> list[Path]:

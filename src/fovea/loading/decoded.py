@@ -107,10 +107,11 @@ class Decoded:
             return len(self) * math.prod(self.shape)
         return int(self.sizes().prod(axis=1).sum()) * self.shape[2]
 
-    def twin(self) -> Decoded:
-        """The same for another thread."""
+    def twin(self, split: Split | None = None) -> Decoded:
+        """The same for another thread, or for the pictures of another split."""
         finish = copy.copy(self.finish)
-        return Decoded(self.split, self.shape, least_side=self.least_side, fast=self.fast, finish=finish)
+        split = self.split if split is None else split
+        return Decoded(split, self.shape, least_side=self.least_side, fast=self.fast, finish=finish)
 
     def identity(self, prepared: str) -> str:
         """Hex digest of all that decides the pixels.

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Literal
 from fovea.core.errors import UserError
 from fovea.core.places import CACHE, shared_root
 from fovea.core.resources import available_memory, usable_cores
-from fovea.loading.cache import Cached, cache_path
+from fovea.loading.cache import Cached, Chosen, cache_path
+from fovea.shards.selection import Selection
 
 if TYPE_CHECKING:
     from fovea.loading.decoded import Decoded, Pictures
@@ -59,17 +60,24 @@ class Keeper:
             if speaks:
                 _LOG.info("%s", _told(self._where, needed, available, wish))
         # A data module is asked for the same loader more than once; what was decoded for one serves all.
-        self._kept: dict[Decoded, Cached] = {} if self._where == "none" else {one: self._cached(one) for one in kept}
+        self._kept: dict[Decoded, Pictures] = {} if self._where == "none" else {one: self._cached(one) for one in kept}
 
     def pictures(self, decoded: Decoded) -> Pictures:
         """The pictures as a data set takes them, kept or not."""
         return self._kept.get(decoded, decoded)
 
-    def _cached(self, decoded: Decoded) -> Cached:
-        path = None
-        if self._where == "disk":
-            meta = self._prepared.meta
-            path = cache_path(shared_root() / CACHE, meta.name, decoded, meta.digest)
+    def _cached(self, decoded: Decoded) -> Pictures:
+        if self._where != "disk":
+            return Cached(decoded, path=None, threads=self._threads)
+        if not isinstance(decoded.split, Selection):
+            return self._on_disk(decoded, self._prepared)
+        # Files of the whole splits serve every fold.
+        use, origin = decoded.split.name, self._prepared.origin
+        parts = [(decoded.twin(split), rows) for split, rows in decoded.split.parts if len(rows)]
+        return Chosen([(self._on_disk(one, origin, use if one.split.name != use else ""), rows) for one, rows in parts])
+
+    def _on_disk(self, decoded: Decoded, prepared: PreparedData, use: str = "") -> Cached:
+        path = cache_path(shared_root() / CACHE, prepared.meta.name, decoded, prepared.meta.digest, use)
         return Cached(decoded, path=path, threads=self._threads)
 
 
