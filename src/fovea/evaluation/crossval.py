@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -78,11 +80,10 @@ class FoldResult:
 
     @classmethod
     def read(cls, path: Path) -> FoldResult | None:
-        """What an earlier process wrote, or None."""
-        if not path.exists():
-            return None
-        with np.load(path) as content:
+        """What an earlier process wrote; None: nothing, or nothing that can be read."""
+        with suppress(OSError, ValueError, KeyError, TypeError, BadZipFile), np.load(path) as content:
             return cls(FoldFacts(**json.loads(str(content["facts"]))), content["probabilities"])
+        return None
 
 
 @dataclass(frozen=True, eq=False)
