@@ -27,7 +27,12 @@ CONF = Path(__file__).resolve().parents[1] / "conf"
 METRICS = {"test/acc": 0.98, "test/acc_low": 0.97, "test/acc_high": 0.99, "test/count": 1000}
 WITH_METRICS = Pipeline([node(lambda: METRICS, None, "metrics", name="evaluate")])
 WITHOUT = Pipeline([node(lambda: 1, None, "source", name="ingest")])
-PLACES = {"model": {"filepath": "data/06_models/model"}, "report": {"filepath": "data/08_reporting/report"}}
+PLACES = {
+    "model": {"filepath": "data/06_models/model"},
+    "report": {"filepath": "data/08_reporting/report"},
+    "crossval": {"filepath": "data/08_reporting/crossval.json"},
+    "crossval_folds": {"filepath": "data/08_reporting/crossval_folds.csv"},
+}
 
 
 class Project:
@@ -97,6 +102,25 @@ def test_one_run_through_all_stages_and_the_last_words(project: Project, caplog:
         "model   data/06_models/model",
         "report  data/08_reporting/report/report.html",
         "runs    kedro ui  (this one is lenet5-digits-abc)",
+    ]
+
+
+def test_the_last_words_of_a_study_name_its_own_run(project: Project, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    numbers = {"val/acc": 0.9905, "val/acc_std": 0.0021, "folds": 5, "pooled/acc": 0.99, "pooled/count": 2002}
+    summary = {**numbers, "pooled/acc_low": 0.985, "pooled/acc_high": 0.994}
+    project.catalog = DataCatalog({"crossval": MemoryDataset(summary)})
+    project.begin()
+    with tracking.stage("crossval", project.record, "crossval-lenet5-digits-abc"):
+        for fold in ("one", "two"):
+            with tracking.stage("train", project.root / f"{fold}.json", fold):
+                pass
+    project.end(Pipeline([node(lambda: summary, None, "crossval", name="crossval")]))
+    assert [record.getMessage() for record in caplog.records if record.name == "fovea.run"] == [
+        "crossval: val/acc 99.05 % +- 0.21 (5 folds; pooled 99.00 %, 95 % interval 98.50 to 99.40, 2,002 pictures)",
+        "report  data/08_reporting/crossval.json",
+        "models  data/08_reporting/crossval_folds.csv",
+        "runs    kedro ui  (this one is crossval-lenet5-digits-abc)",
     ]
 
 

@@ -49,7 +49,7 @@ def wait_for(happened: Callable[[], object], process: Any, seconds: float = 300)
 
 def test_a_stopped_crossval_goes_on_in_the_fold_where_it_was(make_project: Callable[..., Any]) -> None:
     whole = make_project("whole", SETTINGS)
-    said = whole.run(*CROSSVAL).stdout
+    said = whole.run(*CROSSVAL).stderr
     assert "crossval: val/acc " in said
     project = make_project("stopped", SETTINGS)
     process = project.start(*CROSSVAL)
@@ -78,7 +78,7 @@ def test_a_stopped_crossval_goes_on_in_the_fold_where_it_was(make_project: Calla
 
 def test_members_by_seed_by_folder_and_by_run(make_project: Callable[..., Any]) -> None:
     project = make_project("ensemble", SETTINGS)
-    said = project.run(*ENSEMBLE, "ensemble.seeds=[1,2]").stdout
+    said = project.run(*ENSEMBLE, "ensemble.seeds=[1,2]").stderr
     line = next(line for line in said.splitlines() if line.startswith("ensemble: soft "))
     first = summary(project, "ensemble")
     assert line.endswith(f"2 members, {2 * 61706:,} parameters")
