@@ -148,6 +148,8 @@ def test_wrong_input_is_one_sentence(run: Any, root: Path) -> None:
         ("crossval.folds=100000", r"crossval\.folds=100000, but class '.' has \d+ pictures"),
         ("crossval.splits=[train,vall]", r"crossval\.splits"),
         ("crossval.splits=[]", r"crossval\.splits"),
+        ("data=mnist", r"holds 'digits', but the config says data\.name=mnist"),
+        ("trainer.precision=16", r"trainer\.precision=16 needs a GPU"),
     ):
         with pytest.raises(UserError, match=words):
             run(override)

@@ -24,7 +24,7 @@ from fovea.evaluation.view import view_of
 from fovea.shards.folds import Fold, Parting, folds_of
 from fovea.shards.selection import Selection
 from fovea.training.result import RECORD
-from fovea.training.stage import check_fit, train, work_of
+from fovea.training.stage import checked, train, work_of
 from fovea.training.workfolder import WorkFolder
 
 if TYPE_CHECKING:
@@ -118,8 +118,7 @@ def cross_validate(prepared: PreparedData, job: TrainJob, config: CrossvalConfig
     check_prepared(prepared, job.data.name)
     parting = Parting(config.folds, tuple(config.splits), config.seed)
     folds = folds_of(prepared, parting)
-    check_fit(job, folds[0])
-    job = job.with_classes(prepared.meta.classes).with_weights()
+    job = checked(job, folds[0])
     digest = data_digest({"job": job.digest(prepared.meta.digest), **config.model_dump(mode="json")})
     work = WorkFolder.of(f"crossval-{job.run_name(digest)}")
     work.take()

@@ -19,7 +19,7 @@ from fovea.evaluation.outcome import Outcome, headline, predictions_table
 from fovea.evaluation.stage import log_predictions, outcome_of
 from fovea.evaluation.view import view_of
 from fovea.training.result import RECORD, WEIGHTS
-from fovea.training.stage import train
+from fovea.training.stage import checked, train
 from fovea.training.workfolder import WorkFolder
 
 if TYPE_CHECKING:
@@ -157,8 +157,7 @@ def measure(
     import pandas as pd
 
     _check(prepared, members, job)
-    job = job.with_classes(prepared.meta.classes).with_weights()
-    jobs = {seed: job.model_copy(update={"seed": seed}) for seed in config.seeds}
+    jobs = {seed: checked(job.model_copy(update={"seed": seed}), prepared) for seed in config.seeds}
     digest = data_digest(
         {
             "prepared": prepared.meta.digest,

@@ -42,15 +42,9 @@ def train(job: TrainJob, prepared: PreparedData, tags: Mapping[str, str] | None 
         RunError: Training failed, or another process trains the same job.
         Interrupted: A signal ended it; the same call goes on from its checkpoint.
     """
-    check_fit(job, prepared)
-    check_machine(job.trainer)
-    job = job.with_classes(prepared.meta.classes).with_weights()
+    job = checked(job, prepared)
     digest = job.digest(prepared.meta.digest)
     work = work_of(job, prepared)
-    if not work.is_finished:
-        from fovea.training.network import check_network
-
-        check_network(job.model, job.data)
     work.take()
     try:
         work.write_job(job, prepared.address)
@@ -59,6 +53,23 @@ def train(job: TrainJob, prepared: PreparedData, tags: Mapping[str, str] | None 
         let_go(remove=False)
         raise
     return TrainedModel.open(work.result)
+
+
+def checked(job: TrainJob, prepared: PreparedData) -> TrainJob:
+    """The job with all that the data and the weights to begin with decide; refuses it before anything is written.
+
+    Raises:
+        UserError: Job, data, machine, network and weights do not fit each other.
+        RunError: The weights to begin with can be had nowhere.
+    """
+    check_fit(job, prepared)
+    check_machine(job.trainer)
+    job = job.with_classes(prepared.meta.classes).with_weights()
+    if not work_of(job, prepared).is_finished:
+        from fovea.training.network import check_network
+
+        check_network(job.model, job.data)
+    return job
 
 
 def work_of(job: TrainJob, prepared: PreparedData) -> WorkFolder:
