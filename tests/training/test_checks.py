@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -88,3 +90,20 @@ def test_weights_of_classes_that_are_none_are_refused(value: str, config_of: Cal
         UserError, match=r"'loss\.class_weights' = .* it must be null, 'balanced', or a list of numbers"
     ):
         config_of(f"loss.class_weights={value}")
+
+
+def test_the_worst_weights_are_not_taken_for_the_best(config_of: Callable[..., Any]) -> None:
+    with pytest.raises(
+        UserError, match=r"callbacks\.checkpoint\.mode.* min where callbacks\.checkpoint\.monitor is val/l"
+    ):
+        config_of("callbacks.checkpoint.monitor=val/loss")
+    loss = config_of("callbacks.checkpoint.monitor=val/loss", "callbacks.checkpoint.mode=min")
+    assert loss.callbacks.checkpoint.mode == "min"
+
+
+def test_every_command_checks_recipes_without_torch() -> None:
+    from fovea.settings import CONFIG_LOADER_ARGS
+
+    assert "fovea.training.checks:check" in CONFIG_LOADER_ARGS["checks"]
+    line = "import sys, fovea.training.checks, fovea.training.teacher; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", line], check=False).returncode == 0

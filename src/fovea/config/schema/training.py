@@ -170,6 +170,16 @@ class CheckpointConfig(Section):
     monitor: Literal["val/acc", "val/loss"]
     mode: Literal["max", "min"]
 
+    @field_validator("mode")
+    @classmethod
+    def _better(cls, mode: str, info: ValidationInfo) -> str:
+        monitor = info.data.get("monitor")
+        if monitor is not None and (mode == "max") != (monitor == "val/acc"):
+            raise ValueError(
+                f"{'max' if monitor == 'val/acc' else 'min'} where callbacks.checkpoint.monitor is {monitor}"
+            )
+        return mode
+
 
 class EarlyStoppingConfig(Section):
     """When training stops before its last epoch.
