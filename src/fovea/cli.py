@@ -22,6 +22,7 @@ COMMANDS = {
     "config": "fovea.commands.config:command",
     "preview": "fovea.commands.preview:command",
     "find-lr": "fovea.commands.find_lr:command",
+    "find-batch-size": "fovea.commands.find_batch_size:command",
     "ui": "fovea.commands.ui:command",
     "dvc-yaml": "fovea.commands.dvc_yaml:command",
     "tracking-sync": "fovea.commands.sync:command",

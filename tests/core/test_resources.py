@@ -1,10 +1,11 @@
 from __future__ import annotations
 
 import os
+import resource
 
 import pytest
 
-from fovea.core.resources import available_memory, local_ranks, usable_cores
+from fovea.core.resources import available_memory, local_ranks, process_memory, usable_cores
 
 KB, MB = 1024, 1024**2
 
@@ -63,3 +64,16 @@ def test_ranks_of_this_machine_are_what_torchrun_says(monkeypatch):
     assert local_ranks(8) == 8
     monkeypatch.setenv("LOCAL_WORLD_SIZE", "4")
     assert local_ranks(8) == 4
+
+
+def test_limits_of_the_process_count(machine, monkeypatch):
+    limits = {resource.RLIMIT_AS: 3000 * MB, resource.RLIMIT_DATA: resource.RLIM_INFINITY}
+    monkeypatch.setattr(resource, "getrlimit", lambda kind: (limits[kind], resource.RLIM_INFINITY))
+    root = machine(proc__self__status=f"VmSize:\t {1000 * KB} kB\nVmRSS:\t {5 * KB} kB\n")
+    assert available_memory(root) == 2000 * MB
+    assert process_memory("VmRSS", root) == 5 * MB
+
+
+def test_without_proc_the_memory_of_the_process_is_the_most_it_held(tmp_path):
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    assert process_memory("VmRSS", tmp_path) in (peak * KB, peak)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import os
+import resource
+import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -27,12 +29,30 @@ def usable_cores(root: Path = _ROOT) -> int:
 
 
 def available_memory(root: Path = _ROOT) -> int:
-    """Bytes that can be taken without swapping, by the machine's state and the limits of the control groups.
+    """Bytes that can be taken without swapping, by the machine's state and the limits of process and control groups.
 
     Args:
         root: Where `/proc` and `/sys` begin.
     """
-    return max(0, min([_machine(root), *_limits(root)]))
+    return max(0, min([_machine(root), *_limits(root), *_own_limits(root)]))
+
+
+def process_memory(name: str, root: Path = _ROOT) -> int:
+    """Bytes of this process.
+
+    Args:
+        name: As in `/proc/self/status`: `VmRSS` what it holds, `VmHWM` the most that it ever held, `VmSize` and
+            `VmData` what it has reserved.
+        root: Where `/proc` begins.
+
+    Returns:
+        Where there is no `/proc`, the most that the process ever held.
+    """
+    with suppress(OSError, ValueError, IndexError):
+        for line in (root / "proc/self/status").read_text().splitlines():
+            if line.startswith(f"{name}:"):
+                return int(line.split()[1]) * 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
 def local_ranks(world_size: int) -> int:
@@ -59,6 +79,13 @@ def _limits(root: Path) -> Iterator[int]:
     with suppress(OSError, ValueError):
         limit = int((first / "memory.limit_in_bytes").read_text())
         yield limit - int((first / "memory.usage_in_bytes").read_text()) + _reclaimable(first)
+
+
+def _own_limits(root: Path) -> Iterator[int]:
+    for kind, name in ((resource.RLIMIT_AS, "VmSize"), (resource.RLIMIT_DATA, "VmData")):
+        limit = resource.getrlimit(kind)[0]
+        if limit != resource.RLIM_INFINITY:
+            yield limit - process_memory(name, root)
 
 
 def _reclaimable(group: Path) -> int:

@@ -26,6 +26,7 @@ from fovea.training.job import TrainJob
 from fovea.training.loss import Loss
 from fovea.training.module import ClassifierModule
 from fovea.training.network import build_network, load_first_weights
+from fovea.training.out_of_memory import memory_told
 from fovea.training.patience import EarlyStopping, Plateau
 from fovea.training.plan import plan
 from fovea.training.progress import ProgressBar, epoch_line, wants_bar
@@ -116,7 +117,7 @@ def fit(job: TrainJob, prepared: PreparedData, folder: Path, run: Run) -> Fit:
 
     Raises:
         UserError: The model does not fit the data, or the precision the machine.
-        RunError: Training diverged, or a checkpoint could not be written.
+        RunError: Training diverged, memory ran out, or a checkpoint could not be written.
         Interrupted: A signal ended it; the checkpoint has been saved.
     """
     assembly = assemble(job, prepared)
@@ -138,7 +139,7 @@ def fit(job: TrainJob, prepared: PreparedData, folder: Path, run: Run) -> Fit:
         log.info("plan: %s", line)
     if start is not None:
         log.info("train: going on from %s", start)
-    with quiet(), stop, compiled(assembly.network, wanted=job.trainer.compile):
+    with memory_told(job, prepared), quiet(), stop, compiled(assembly.network, wanted=job.trainer.compile):
         watchers = [Divergence(job.optimizer.lr, folder / Checkpointer.LAST), *_watchers(job, assembly.steps)]
         callbacks = [StepRandomness(job.seed), *watchers, recorder, *_judges(job), checkpointer]
         trainer = make_trainer(job, folder, callbacks)
