@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 from pathlib import Path
 from types import SimpleNamespace
@@ -368,3 +369,32 @@ def test_lite0_knows_real_pictures_over_all_thousand_classes(section, network, r
                 right.append(order[int(whole(pixels).argmax())] == wnids[label])
     assert len(right) == 60
     assert sum(right) / len(right) > 0.6
+
+
+@pytest.mark.parametrize(
+    ("library", "name", "embedding"),
+    [
+        ("timm", "vit_tiny_patch16_224", "pos_embed"),
+        pytest.param("torchvision", "vit_b_16", "encoder.pos_embedding", marks=pytest.mark.slow),
+    ],
+)
+def test_position_embeddings_are_brought_to_the_size_of_the_pictures(network, root, library, name, embedding):
+    torch.manual_seed(0)
+    large = network(name, library=library, channels=3, image_size=64)
+    small = network(name, library=library, channels=3, image_size=32)
+    save_file(large.state_dict(), root / "f.safetensors")
+    result = matching.load(small, weights.WeightsFile(root / "f.safetensors", "0", "f"))
+    assert (result.skipped, result.new) == ({}, ())
+    ours, theirs = small.state_dict()[embedding], large.state_dict()[embedding]
+    assert (ours.shape[1], theirs.shape[1]) == (1 + 2 * 2, 1 + 4 * 4)
+    torch.testing.assert_close(ours[:, 0], theirs[:, 0])  # that of the class token stays
+
+
+def test_torchvisions_files_of_densenet_have_older_names(network, root):
+    torch.manual_seed(0)
+    theirs, ours = (network("densenet121", library="torchvision", channels=3, image_size=32) for _ in range(2))
+    old = {re.sub(r"(denselayer\d+\.(?:norm|conv))(\d)\.", r"\1.\2.", k): v for k, v in theirs.state_dict().items()}
+    assert "features.denseblock1.denselayer1.norm.1.weight" in old
+    save_file(old, root / "f.safetensors")
+    result = matching.load(ours, weights.WeightsFile(root / "f.safetensors", "0", "f"))
+    assert (result.skipped, result.new) == ({}, ())
