@@ -101,7 +101,7 @@ class Trial:
                 batch_size=None,
                 collate_fn=ready_made,  # type: ignore[arg-type]
             )
-            with quiet(), compiled(self._parts.network, wanted=self._job.trainer.compile):
+            with quiet(), compiled(self._parts.module.net, wanted=self._job.trainer.compile):
                 trainer = make_trainer(self._job, Path(), [clock], accumulate_grad_batches=1, **once)
                 trainer.fit(self._parts.module, train_dataloaders=batches)
         except (RuntimeError, MemoryError) as error:
@@ -113,7 +113,7 @@ class Trial:
     def _start_afresh(self) -> None:
         """Lets go of the gradients and the optimiser of the size before, and forgets the peak."""
         self._parts.module.trainer = None
-        self._parts.network.zero_grad(set_to_none=True)
+        self._parts.module.zero_grad(set_to_none=True)
         gc.collect()
         if self._is_cuda:
             torch.cuda.empty_cache()
