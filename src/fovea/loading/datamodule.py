@@ -14,7 +14,7 @@ from fovea.core.resources import local_ranks, usable_cores
 from fovea.loading.dataset import BatchDataset
 from fovea.loading.keeping import Keeper
 from fovea.loading.loader import BatchLoader, ResumableLoader, Workers
-from fovea.loading.order import Balanced, Fixed, Order, Rows, Shuffled
+from fovea.loading.order import Fixed, Order, Rows, drawn_by
 from fovea.loading.recipes import Recipe, for_evaluation, for_training
 from fovea.loading.sampler import EpochBatches, EveryRow
 
@@ -130,9 +130,7 @@ class PictureDataModule(LightningDataModule):
     def _order(self) -> tuple[Order, int]:
         """The order of an epoch, and its length."""
         labels = self._train.pictures.split.labels
-        order: Order = Shuffled(len(labels), self._seed)
-        if self._loader.sampling == "balanced":
-            order = Balanced(labels, self._data.class_names, self._seed)
+        order = drawn_by(self._loader.sampling, labels, self._data.class_names, self._seed)
         if self._overfit is None:
             return order, len(labels)
         first = order(0).part(0, self._overfit * self._loader.batch_size)

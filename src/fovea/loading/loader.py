@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch.utils.data import DataLoader
 
 from fovea.augment import single_threaded
 from fovea.core.errors import RunError
-from fovea.loading.dataset import Batch, BatchDataset, Failure
-from fovea.loading.sampler import EpochBatches, EveryRow
+from fovea.loading.dataset import Batch, Failure
+from fovea.loading.sampler import BatchKey, EpochBatches, EveryRow
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,23 @@ def start_worker(_: int) -> None:
     single_threaded()
 
 
+class Batches(Protocol):
+    """A data set that makes whole batches, as `fovea.loading.dataset.BatchDataset`."""
+
+    @property
+    def per_picture(self) -> bool:
+        """Whether each picture needs work, which processes can share."""
+
+    def ready(self) -> None:
+        """Does what is to be done once, before workers are started."""
+
+    def __getitems__(self, key: BatchKey) -> Batch | Failure:
+        """The batch of a key."""
+
+
+Keys = EpochBatches | EveryRow | Sequence[BatchKey]
+
+
 class BatchLoader(DataLoader[Batch]):
     """A loader of ready-made batches.
 
@@ -54,11 +71,11 @@ class BatchLoader(DataLoader[Batch]):
         RunError: While iterating: a picture cannot be read, or a worker was killed.
     """
 
-    def __init__(self, dataset: BatchDataset, batches: EpochBatches | EveryRow, workers: Workers) -> None:
+    def __init__(self, dataset: Batches, batches: Keys, workers: Workers) -> None:
         # Handing a batch from process to process takes a hundred times as long as copying it out of memory.
         count = workers.count if dataset.per_picture else 0
         super().__init__(
-            dataset,
+            dataset,  # type: ignore[arg-type]
             batch_sampler=batches,  # type: ignore[arg-type]
             collate_fn=ready_made,  # type: ignore[arg-type]
             num_workers=count,
@@ -97,7 +114,7 @@ class ResumableLoader(BatchLoader):
         workers: The processes that do it.
     """
 
-    def __init__(self, dataset: BatchDataset, batches: EpochBatches, workers: Workers) -> None:
+    def __init__(self, dataset: Batches, batches: EpochBatches, workers: Workers) -> None:
         super().__init__(dataset, batches, workers)
         self._batches = batches
         self._at = (batches.epoch, batches.start)

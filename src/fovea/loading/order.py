@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -108,6 +108,21 @@ class Balanced:
             parts += [np.tile(rows, rounds), numbers.permutation(rows)[:rest]]
         drawn = numbers.permutation(np.concatenate(parts))
         return Draws(drawn, _before(drawn))
+
+
+def drawn_by(sampling: Literal["shuffle", "balanced"], labels: Rows, classes: Sequence[str], seed: int) -> Order:
+    """The order that `loader.sampling` names.
+
+    Args:
+        sampling: Its value.
+        labels: int64 [N], of the training pictures.
+        classes: Their names.
+        seed: Of the draws.
+
+    Raises:
+        UserError: A class has no rows, and all are to be drawn equally often.
+    """
+    return Balanced(labels, classes, seed) if sampling == "balanced" else Shuffled(len(labels), seed)
 
 
 def _before(rows: Rows) -> Rows:

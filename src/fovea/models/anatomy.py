@@ -71,15 +71,11 @@ def blocks(net: nn.Module) -> list[Block]:
 
 def head_dropout(net: nn.Module) -> float:
     """Part of the features that the network leaves out in training just before its head."""
-    rate, leaves = float(getattr(net, "drop_rate", 0.0) or 0.0), [m for m in net.modules() if not any(m.children())]
-    main = net.get_submodule(heads(net)[0])
-    before = leaves[: next(i for i, leaf in enumerate(leaves) if leaf is main)]
-    for leaf in reversed(before):
-        if isinstance(leaf, nn.Dropout):
-            return float(leaf.p)
-        if leaf._parameters:
-            break
-    return rate
+    main = heads(net)[0]
+    trained = {f"{main}.{name}" for name, _ in net.get_submodule(main).named_parameters()}
+    layers = [float(layer.p) for layer, mode in trains(net, trained) if mode and isinstance(layer, nn.Dropout)]
+    # timm's networks drop out in a function, where they have no layer for it.
+    return layers[0] if layers else float(getattr(net, "drop_rate", 0.0))
 
 
 @contextmanager
@@ -110,23 +106,36 @@ def trains(net: nn.Module, trainable: set[str]) -> Iterator[tuple[nn.Module, boo
     """Every module, and whether it is to be in training mode while only some parameters are trained.
 
     A module that holds parameters is, if one of them is trained. A layer without any (dropout) goes with the next layer
-    that has some, so that the dropout before a head is the head's, and what is frozen drops nothing out and leaves the
-    statistics of its batch norm as they are.
+    that has some, unless a part that is frozen as a whole holds it. So the dropout before a head is the head's, while
+    what is frozen drops nothing out and leaves the statistics of its batch norms as they are.
 
     Args:
         net: The network.
         trainable: Names of the parameters that are trained.
+
+    Yields:
+        From the head to the picture.
     """
-    inside = {name: {p for p, _ in module.named_parameters(prefix=name)} for name, module in net.named_modules()}
-    following = bool(trainable)
-    for name, module in reversed(list(net.named_modules())):
-        if inside[name]:
-            mode = not trainable.isdisjoint(inside[name])
-            if module._parameters:
-                following = mode
-            yield module, mode
+    modules = dict(net.named_modules())
+    modes = {
+        name: not trainable.isdisjoint(f"{name}.{p}" if name else p for p, _ in module.named_parameters())
+        for name, module in modules.items()
+        if any(True for _ in module.parameters())
+    }
+    following = True
+    for name, module in reversed(modules.items()):
+        if module._parameters:
+            following = modes[name]
+        if name in modes:
+            yield module, modes[name]
         else:
-            yield module, following
+            yield module, following and all(modes.get(above, True) for above in _above(name))
+
+
+def _above(name: str) -> Iterator[str]:
+    """The paths of the parts that hold a module."""
+    steps = name.split(".")
+    yield from (".".join(steps[:i]) for i in range(len(steps)))
 
 
 def _told_by_timm(net: nn.Module) -> list[str]:

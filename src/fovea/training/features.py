@@ -1,0 +1,180 @@
+"""What a frozen network says of each picture, computed once and kept beside the data."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import nn
+
+from fovea.augment import single_threaded
+from fovea.core.digest import data_digest
+from fovea.core.errors import RunError
+from fovea.core.files import atomic_file, require_space
+from fovea.core.locks import waiting
+from fovea.core.places import CACHE, shared_root
+from fovea.core.resources import usable_cores
+from fovea.loading.dataset import BatchDataset
+from fovea.loading.features import Features, FeatureTable
+from fovea.loading.loader import BatchLoader, Workers
+from fovea.loading.recipes import Recipe, for_evaluation, for_training
+from fovea.loading.sampler import BatchKey
+
+if TYPE_CHECKING:
+    from fovea.config.schema import AugmentConfig, DataConfig, LoaderConfig
+    from fovea.shards import PreparedData
+
+log = logging.getLogger("fovea")
+
+# Small batches stay in the processor's caches: measured a third faster than batches of 64.
+_BATCH = 16
+_KEPT = 8  # files of one network and split; the oldest go
+_LIBRARIES = ("torch", "torchvision", "timm")
+_REPORT_SECONDS = 30
+
+
+class Looks(NamedTuple):
+    """How pictures are turned into what the network sees.
+
+    Attributes:
+        data: The `data` section.
+        augment: The `augment` section.
+        loader: The `loader` section.
+        seed: Of augmentation.
+        views: Of each picture: the first as evaluation sees it, the others augmented.
+    """
+
+    data: DataConfig
+    augment: AugmentConfig
+    loader: LoaderConfig
+    seed: int = 0
+    views: int = 1
+
+
+def table_of(network: nn.Module, model: str, prepared: PreparedData, split: str, looks: Looks) -> FeatureTable:
+    """The features of a split, out of the cache or computed into it.
+
+    Args:
+        network: Frozen, in evaluation mode, without its head: uint8 [B, C, H, W] to features float32 [B, D].
+        model: Its name, for the name of the file.
+        prepared: The data.
+        split: train, val or test.
+        looks: How the pictures are shown to it.
+
+    Raises:
+        RunError: A picture cannot be decoded, or the disk is full or not writable.
+    """
+    pictures = prepared.split(split)
+    single_threaded()  # OpenCV must not have threads of its own when workers are forked
+    recipes = [for_evaluation(pictures, looks.data, looks.augment)]
+    recipes += [for_training(pictures, looks.data, looks.loader, looks.augment)] * (looks.views - 1)
+    digest = _identity(network, recipes, prepared.meta.digest, looks.seed)
+    path = shared_root() / CACHE / f"{prepared.meta.name}-{split}-{model}-{digest[:16]}.npy"
+    features = _opened(path)
+    if features is None:
+        with waiting(path.with_name(f".{path.name}.lock"), f"computing the features of {path.name}"):
+            features = _opened(path)
+            if features is None:
+                _compute(network, recipes, looks, path)
+                features = _opened(path)
+    else:
+        log.info("features: %s pictures of %s, computed before (%s)", f"{len(pictures):,}", split, path.name)
+    if features is None:
+        raise RunError(f"{path} cannot be read back; check the disk")
+    return FeatureTable(features, pictures.labels, pictures.keys)
+
+
+def _identity(network: nn.Module, recipes: list[Recipe], prepared: str, seed: int) -> str:
+    """Hex digest of all that decides the features."""
+    shown = [recipe.pictures.identity(prepared) for recipe in recipes[:2]]
+    augmented = recipes[1].augmenter if len(recipes) > 1 else None
+    return data_digest(
+        {
+            "network": str(network),  # its layers with their strides, paddings and constants
+            "tensors": tensors_digest(network),
+            "pictures": shown,
+            "views": [len(recipes), seed, repr(augmented and augmented.__reduce__())] if len(recipes) > 1 else 1,
+            "batch": _BATCH,
+            "precision": "32",
+            "libraries": [f"{name} {version(name)}" for name in _LIBRARIES],
+        }
+    )
+
+
+def tensors_digest(network: nn.Module) -> str:
+    """Hex sha256 of the names, types, shapes and values of a network's tensors."""
+    hasher = hashlib.sha256()
+    for name, tensor in network.state_dict().items():
+        values = tensor.detach().cpu().contiguous()
+        hasher.update(f"{name} {values.dtype} {tuple(values.shape)};".encode())
+        hasher.update(values.reshape(-1).view(torch.uint8).numpy().data)
+    return hasher.hexdigest()
+
+
+def _opened(path: Path) -> Features | None:
+    with suppress(OSError, ValueError, EOFError):
+        features: Features = np.load(path, mmap_mode="r", allow_pickle=False)
+        path.touch()
+        return features
+    return None
+
+
+def _compute(network: nn.Module, recipes: list[Recipe], looks: Looks, path: Path) -> None:
+    """Writes the features aside and puts them in place as a whole."""
+    count = len(recipes[0].pictures)
+    split = recipes[0].pictures.split.name
+    start = told = time.monotonic()
+    done = 0
+    with atomic_file(path) as temporary:
+        out: Any = None
+        for view, recipe in enumerate(recipes):
+            for first, features in _batches(network, recipe, looks, view):
+                if out is None:
+                    shape = (len(recipes), count, features.shape[1])
+                    require_space(path.parent, int(np.prod(shape)) * 4, f"the features of {split}")
+                    out = np.lib.format.open_memmap(temporary, "w+", np.float32, shape)
+                out[view, first : first + len(features)] = features
+                done += len(features)
+                if time.monotonic() - told > _REPORT_SECONDS:
+                    told = time.monotonic()
+                    log.info("features: %s of %s pictures of %s", f"{done:,}", f"{len(recipes) * count:,}", split)
+        if out is None:
+            np.save(temporary.open("wb"), np.zeros((len(recipes), 0, 0), np.float32))
+        else:
+            out.flush()
+    _forget(path)
+    rate = done / max(time.monotonic() - start, 1e-9)
+    log.info("features: %s pictures of %s, %s images/s, kept as %s", f"{done:,}", split, f"{rate:,.0f}", path.name)
+
+
+def _batches(network: nn.Module, recipe: Recipe, looks: Looks, view: int) -> Iterator[tuple[int, Any]]:
+    """The first row of each batch and its features float32 [B, D]."""
+    data = looks.data
+    shape = (data.image_size, data.image_size, data.channels)
+    split = recipe.pictures.split
+    dataset = BatchDataset(split, recipe.pictures, shape, augmenter=recipe.augmenter, seed=looks.seed)
+    rows = np.arange(len(split), dtype=np.int64)
+    keys = [BatchKey(view, rows[first : first + _BATCH]) for first in range(0, len(rows), _BATCH)]
+    wish = looks.loader.num_workers
+    share = usable_cores() if split.encoded else 0
+    workers = Workers(min(share if wish == "auto" else wish, len(keys)), looks.loader.prefetch)
+    device = next((parameter.device for parameter in network.parameters()), torch.device("cpu"))
+    with torch.inference_mode():
+        for batch in BatchLoader(dataset, keys, workers):
+            pictures = batch.images.to(device).contiguous(memory_format=torch.channels_last)
+            yield int(batch.rows[0]), network(pictures).float().cpu().numpy()
+
+
+def _forget(path: Path) -> None:
+    """Removes the files of the same network and split that were not used for longest. Who has one mapped keeps it."""
+    family = path.parent.glob(f"{path.name.rpartition('-')[0]}-*.npy")
+    for old in sorted(family, key=lambda one: one.stat().st_mtime, reverse=True)[_KEPT:]:
+        old.unlink(missing_ok=True)
