@@ -16,7 +16,12 @@ CONFIG_LOADER_ARGS = {
     "base_env": "base",
     "default_run_env": "local",
     # What no section of the configuration can refuse alone; each takes the whole of it.
-    "checks": ["fovea.datasets.registry:check", "fovea.models.registry:check", "fovea.training.checks:check"],
+    "checks": [
+        "fovea.datasets.registry:check",
+        "fovea.models.registry:check",
+        "fovea.training.finetune:check",
+        "fovea.training.checks:check",
+    ],
 }
 
 # Our own packages ask nobody for consent to telemetry; see also the environment set by `fovea/__init__.py`.

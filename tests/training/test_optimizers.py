@@ -8,18 +8,12 @@ from torch import nn
 
 from fovea.config.schema import AdadeltaConfig, AdamConfig, AdamWConfig, SgdConfig, TorchConfig
 from fovea.core.errors import UserError
-from fovea.training.optimizers import build_optimizer, check_torch, parameter_groups
+from fovea.training.groups import parameter_groups
+from fovea.training.optimizers import build_optimizer, check_torch
 
 
 def small_net() -> nn.Sequential:
     return nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(16, 2))
-
-
-def test_biases_and_norms_do_not_decay() -> None:
-    weights, others = parameter_groups(small_net(), weight_decay=0.1)
-    assert [tuple(p.shape) for p in weights["params"]] == [(4, 1, 3, 3), (2, 16)]
-    assert [tuple(p.shape) for p in others["params"]] == [(4,), (4,), (4,), (2,)]
-    assert (weights["weight_decay"], others["weight_decay"]) == (0.1, 0.0)
 
 
 def test_frozen_parameters_are_left_out() -> None:

@@ -30,7 +30,7 @@ from fovea.loading.sampler import BatchKey
 
 if TYPE_CHECKING:
     from fovea.config.schema import AugmentConfig, DataConfig, LoaderConfig
-    from fovea.shards import PreparedData
+    from fovea.shards import PreparedData, Split
 
 log = logging.getLogger("fovea")
 
@@ -73,23 +73,33 @@ def table_of(network: nn.Module, model: str, prepared: PreparedData, split: str,
         RunError: A picture cannot be decoded, or the disk is full or not writable.
     """
     pictures = prepared.split(split)
-    single_threaded()  # OpenCV must not have threads of its own when workers are forked
-    recipes = [for_evaluation(pictures, looks.data, looks.augment)]
-    recipes += [for_training(pictures, looks.data, looks.loader, looks.augment)] * (looks.views - 1)
-    digest = _identity(network, recipes, prepared.meta.digest, looks.seed)
-    path = shared_root() / CACHE / f"{prepared.meta.name}-{split}-{model}-{digest[:16]}.npy"
-    features = _opened(path)
-    if features is None:
-        with waiting(path.with_name(f".{path.name}.lock"), f"computing the features of {path.name}"):
-            features = _opened(path)
-            if features is None:
-                _compute(network, recipes, looks, path)
-                features = _opened(path)
+    # A fold's pictures are rows of splits, whose features serve every fold.
+    tables = [(_whole(network, model, prepared.origin, part, looks), rows) for part, rows in pictures.parts if len(rows)]
+    if len(tables) == 1 and len(tables[0][0][0]) == len(pictures):
+        features = tables[0][0]
     else:
-        log.info("features: %s pictures of %s, computed before (%s)", f"{len(pictures):,}", split, path.name)
+        features = np.concatenate([table[:, rows] for table, rows in tables], axis=1)
+    return FeatureTable(features, pictures.labels, pictures.keys)
+
+
+def _whole(network: nn.Module, model: str, prepared: PreparedData, split: Split, looks: Looks) -> Features:
+    """float32 [V, N, D] of all pictures of a split, as in the file."""
+    recipes = [for_evaluation(split, looks.data, looks.augment)]
+    recipes += [for_training(split, looks.data, looks.loader, looks.augment)] * (looks.views - 1)
+    digest = _identity(network, recipes, prepared.meta.digest, looks.seed)
+    path = shared_root() / CACHE / f"{prepared.meta.name}-{split.name}-{model}-{digest[:16]}.npy"
+    features = _opened(path)
+    if features is not None:
+        log.info("features: those of %s %s pictures were computed before", f"{len(split):,}", split.name)
+        return features
+    with waiting(path.with_name(f".{path.name}.lock"), f"computing the features of {path.name}"):
+        features = _opened(path)
+        if features is None:
+            _compute(network, recipes, looks, path)
+            features = _opened(path)
     if features is None:
         raise RunError(f"{path} cannot be read back; check the disk")
-    return FeatureTable(features, pictures.labels, pictures.keys)
+    return features
 
 
 def _identity(network: nn.Module, recipes: list[Recipe], prepared: str, seed: int) -> str:

@@ -7,15 +7,13 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pytorch_lightning as pl
 import torch
 from torch import nn
 
-from fovea.loading import PictureDataModule
-from fovea.training import teacher
+from fovea.training.assembly import assemble
 from fovea.training.averaging import Averaging
 from fovea.training.budget import Budget
 from fovea.training.checkpoints import Checkpointer, StopSignals, usable_checkpoint
@@ -23,9 +21,6 @@ from fovea.training.checks import check_machine
 from fovea.training.compiling import compiled
 from fovea.training.divergence import Divergence
 from fovea.training.job import TrainJob
-from fovea.training.loss import Loss
-from fovea.training.module import ClassifierModule
-from fovea.training.network import build_network, load_first_weights
 from fovea.training.out_of_memory import memory_told
 from fovea.training.patience import EarlyStopping, Plateau
 from fovea.training.plan import plan
@@ -33,7 +28,6 @@ from fovea.training.progress import ProgressBar, epoch_line, wants_bar
 from fovea.training.randomness import StepRandomness
 from fovea.training.recorder import Recorder, Row
 from fovea.training.schedules import Steps
-from fovea.training.weights import class_weights
 
 if TYPE_CHECKING:
     from fovea.shards import PreparedData
@@ -57,53 +51,6 @@ class Fit:
         self.network = network
         self.rows = rows
         self.best = best
-
-
-class Assembly(NamedTuple):
-    """The parts of a training, made and not begun."""
-
-    network: nn.Module
-    module: ClassifierModule
-    data: PictureDataModule
-    steps: Steps
-
-
-def assemble(job: TrainJob, prepared: PreparedData) -> Assembly:
-    """Makes the network with its first weights, the loaders, and the module with its loss and optimiser.
-
-    Raises:
-        UserError: The model, the augmentation, the loss or the teacher does not fit the data, or the optimiser is none.
-    """
-    if job.trainer.threads is not None:
-        torch.set_num_threads(job.trainer.threads)
-    torch.manual_seed(job.seed)
-    network = build_network(job.model, job.data)
-    matching = load_first_weights(network, job.model)
-    if matching is not None:
-        log.info("train: begins with %s", matching)
-    data = PictureDataModule(
-        prepared,
-        data=job.data,
-        loader=job.loader,
-        augment=job.augment,
-        seed=job.seed,
-        limit_batches=job.trainer.limit_batches,
-        overfit_batches=job.trainer.overfit_batches,
-    )
-    steps = Steps.of(len(data.train_dataloader()), job.trainer)
-    names = job.data.class_names
-    counts = np.bincount(prepared.split("train").labels, minlength=len(names)).tolist()
-    name = job.loss.distill.teacher
-    module = ClassifierModule(
-        network,
-        job.optimizer,
-        job.schedule,
-        steps,
-        loss=Loss(job.loss, class_weights(job.loss, counts, names)),
-        teacher=None if name is None else teacher.Teacher(teacher.find(name, job.data).network()),
-        channels_last=job.trainer.channels_last,
-    )
-    return Assembly(network, module, data, steps)
 
 
 def fit(job: TrainJob, prepared: PreparedData, folder: Path, run: Run) -> Fit:
@@ -137,14 +84,18 @@ def fit(job: TrainJob, prepared: PreparedData, folder: Path, run: Run) -> Fit:
     run.log_text("\n".join(lines) + "\n", "config/plan.txt")
     for line in lines:
         log.info("plan: %s", line)
+    if assembly.matching is not None:
+        run.log_text(report_of(assembly.matching), "config/weights.txt")
+        log.info("weights: %s", summary_of(assembly.matching))
     if start is not None:
         log.info("train: going on from %s", start)
-    with memory_told(job, prepared), quiet(), stop, compiled(assembly.network, wanted=job.trainer.compile):
+    with memory_told(job, prepared), quiet(), stop, compiled(assembly.module.net, wanted=job.trainer.compile):
         watchers = [Divergence(job.optimizer.lr, folder / Checkpointer.LAST), *_watchers(job, assembly.steps)]
-        callbacks = [StepRandomness(job.seed), *watchers, recorder, *_judges(job), checkpointer]
+        freezing = [assembly.freezing] if assembly.freezing.is_needed else []
+        callbacks = [StepRandomness(job.seed), *freezing, *watchers, recorder, *_judges(job), checkpointer]
         trainer = make_trainer(job, folder, callbacks)
         trainer.fit(assembly.module, datamodule=assembly.data, ckpt_path=start, weights_only=True)
-    network = assembly.network.float()
+    network = assembly.network.float().requires_grad_(True)
     network.load_state_dict(assembly.module.delivered())
     return Fit(network, recorder.rows, checkpointer.best)
 

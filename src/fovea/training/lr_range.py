@@ -12,7 +12,8 @@ import pytorch_lightning as pl
 from numpy.typing import NDArray
 
 from fovea.core.errors import RunError
-from fovea.training.fit import assemble, make_trainer, quiet
+from fovea.training.assembly import assemble
+from fovea.training.fit import make_trainer, quiet
 from fovea.training.randomness import StepRandomness
 
 if TYPE_CHECKING:

@@ -16,8 +16,9 @@ from fovea.augment import mixing
 from fovea.config.schema import OptimizerConfig, ScheduleConfig
 from fovea.loading import Batch
 from fovea.models import auxiliary
+from fovea.training.groups import parameter_groups
 from fovea.training.loss import Loss
-from fovea.training.optimizers import build_optimizer, parameter_groups
+from fovea.training.optimizers import build_optimizer
 from fovea.training.schedules import Steps, lr_factor
 from fovea.training.teacher import Teacher
 

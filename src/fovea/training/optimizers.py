@@ -26,19 +26,6 @@ _UNFIT = {
 _OWN_KEYS = ("lr", "weight_decay")
 
 
-def parameter_groups(net: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
-    """Two groups: weights of two or more dimensions with decay, biases and norm parameters without.
-
-    Decaying biases and norms only hurts (He et al. 2019, arXiv:1812.01187, section 3.1).
-    """
-    trained = [parameter for parameter in net.parameters() if parameter.requires_grad]
-    groups = [
-        {"params": [p for p in trained if p.ndim >= 2], "weight_decay": weight_decay, "name": "weights"},
-        {"params": [p for p in trained if p.ndim < 2], "weight_decay": 0.0, "name": "biases and norms"},
-    ]
-    return [group for group in groups if group["params"]]
-
-
 def build_optimizer(groups: Sequence[Mapping[str, Any]], config: OptimizerConfig) -> torch.optim.Optimizer:
     """The optimiser that the config names.
 

@@ -28,7 +28,8 @@ from fovea.loading import Batch
 from fovea.loading.loader import ready_made
 from fovea.shards import PreparedData
 from fovea.training.compiling import compiled
-from fovea.training.fit import Assembly, assemble, make_trainer, quiet
+from fovea.training.assembly import Assembly, assemble
+from fovea.training.fit import make_trainer, quiet
 from fovea.training.job import TrainJob
 from fovea.training.out_of_memory import is_out_of_memory
 

@@ -1,0 +1,142 @@
+"""The parts of a training: network, data, module, parameter groups; made and not begun."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import nn
+
+from fovea.core.errors import UserError
+from fovea.loading import PictureDataModule
+from fovea.loading.features import FeatureDataModule
+from fovea.models import anatomy
+from fovea.models.normalize import NormalizedNet
+from fovea.training import teacher
+from fovea.training.features import Looks, table_of
+from fovea.training.finetune import check, keeps_features
+from fovea.training.freezing import Freezing
+from fovea.training.groups import finetuning_groups
+from fovea.training.head import HeadModule
+from fovea.training.job import TrainJob
+from fovea.training.loss import Loss
+from fovea.training.module import ClassifierModule
+from fovea.training.network import build_network, load_first_weights
+from fovea.training.schedules import Steps
+from fovea.training.weights import class_weights
+
+if TYPE_CHECKING:
+    from fovea.models.matching import Matching
+    from fovea.shards import PreparedData
+
+
+class Assembly(NamedTuple):
+    """The parts of a training.
+
+    Attributes:
+        network: From pictures to logits, as it is delivered.
+        module: Trains it, or its head alone.
+        data: What the module is trained on: pictures, or features of them.
+        steps: Length of the run.
+        freezing: What is trained from which epoch on.
+        matching: What became of the weights that the network begins with; None: it begins with new ones.
+    """
+
+    network: nn.Module
+    module: ClassifierModule
+    data: PictureDataModule | FeatureDataModule
+    steps: Steps
+    freezing: Freezing
+    matching: Matching | None = None
+
+
+def assemble(job: TrainJob, prepared: PreparedData) -> Assembly:
+    """Makes the network with its first weights, the loaders, and the module with its loss and optimiser.
+
+    Where a head is trained on kept features, those that were not computed before are computed now.
+
+    Raises:
+        UserError: The model, its weights, the augmentation, the loss or the teacher does not fit the data, the
+            optimiser is none, or there is nothing to fine-tune.
+        RunError: Weights can be had nowhere, or features could not be computed or kept.
+    """
+    check(job)
+    if job.trainer.threads is not None:
+        torch.set_num_threads(job.trainer.threads)
+    torch.manual_seed(job.seed)
+    network = build_network(job.model, job.data)
+    matching = load_first_weights(network, job.model)
+    reused = () if matching is None else matching.loaded
+    groups = finetuning_groups(network.net, job.finetune, job.optimizer, reused)
+    parts = _on_features if keeps_features(job) else _on_pictures
+    assembly = parts(job, prepared, network, groups)._replace(matching=matching)
+    if assembly.freezing.is_needed:
+        assembly.freezing.freeze(1)
+    return assembly
+
+
+def _on_pictures(
+    job: TrainJob, prepared: PreparedData, network: NormalizedNet, groups: list[dict[str, Any]]
+) -> Assembly:
+    data = PictureDataModule(
+        prepared,
+        data=job.data,
+        loader=job.loader,
+        augment=job.augment,
+        seed=job.seed,
+        limit_batches=job.trainer.limit_batches,
+        overfit_batches=job.trainer.overfit_batches,
+    )
+    steps = Steps.of(len(data.train_dataloader()), job.trainer)
+    name = job.loss.distill.teacher
+    module = ClassifierModule(
+        network,
+        job.optimizer,
+        job.schedule,
+        steps,
+        loss=_loss(job, prepared),
+        groups=groups,
+        teacher=None if name is None else teacher.Teacher(teacher.find(name, job.data).network()),
+        channels_last=job.trainer.channels_last,
+    )
+    return Assembly(network, module, data, steps, Freezing(network, groups))
+
+
+def _on_features(
+    job: TrainJob, prepared: PreparedData, network: NormalizedNet, groups: list[dict[str, Any]]
+) -> Assembly:
+    _refuse_new_layers(groups)
+    tables = {}
+    looks = Looks(job.data, job.augment, job.loader, job.seed)
+    on_gpu = job.trainer.accelerator != "cpu" and torch.cuda.is_available()
+    dropout, path = anatomy.head_dropout(network.net), f"net.{anatomy.heads(network.net)[0]}"
+    with anatomy.body(network.net) as head:
+        network.eval().to("cuda" if on_gpu else "cpu", memory_format=torch.channels_last)  # type: ignore[call-overload]
+        for split, views in (("train", job.finetune.views), ("val", 1)):
+            tables[split] = table_of(network, job.model.name, prepared, split, looks._replace(views=views))
+        network.to("cpu")
+    classes = job.data.class_names
+    data = FeatureDataModule(tables["train"], tables["val"], loader=job.loader, classes=classes, seed=job.seed)
+    steps = Steps.of(len(data.train_dataloader()), job.trainer)
+    own = {id(parameter) for parameter in head.parameters()}  # not those of auxiliary heads, which features do not reach
+    groups = [{**group, "params": [one for one in group["params"] if id(one) in own]} for group in groups]
+    module = HeadModule(
+        network, path, head, dropout, job.optimizer, job.schedule, steps, loss=_loss(job, prepared), groups=groups
+    )
+    return Assembly(network, module, data, steps, Freezing(module.net, groups))
+
+
+def _refuse_new_layers(groups: list[dict[str, Any]]) -> None:
+    new = sum(len(group["params"]) for group in groups if group["name"].startswith("new layers"))
+    if new:
+        raise UserError(
+            f"{new} tensors before the head are new and must be trained, so the features cannot be computed once; take "
+            "finetune.cache_features=false, or weights that fit the network"
+        )
+
+
+def _loss(job: TrainJob, prepared: PreparedData) -> Loss:
+    names = job.data.class_names
+    counts = np.bincount(prepared.split("train").labels, minlength=len(names)).tolist()
+    return Loss(job.loss, class_weights(job.loss, counts, names))
