@@ -101,6 +101,10 @@ class Squares:
     def __len__(self) -> int:
         return len(self.labels)
 
+    @property
+    def parts(self) -> list[Any]:
+        return [(self, np.arange(len(self)))]
+
     def images(self) -> npt.NDArray[np.uint8]:
         return self._images
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -28,12 +29,12 @@ class FeatureTable:
     """What a frozen network says of the pictures of a split.
 
     Attributes:
-        features: float32 [V, N, D]: V views of N pictures. View 0 is the picture as evaluation sees it.
+        features: For each view float32 [N, D]. View 0 is the picture as evaluation sees it.
         labels: int64 [N].
         keys: uint64 [N], the stable identity of each picture.
     """
 
-    features: Features
+    features: Sequence[Features]
     labels: npt.NDArray[np.int64]
     keys: npt.NDArray[np.uint64]
 
@@ -65,7 +66,9 @@ class FeatureDataset(Dataset[Batch]):
         views = np.uint64(len(table.features))
         draws = np.zeros(len(rows), np.uint64) if key.draws is None else key.draws.astype(np.uint64)
         view = (table.keys[rows] % views + np.uint64(key.epoch) + draws) % views
-        features = table.features[view.astype(np.int64), rows]
+        features = np.empty((len(rows), table.features[0].shape[1]), np.float32)
+        for number in np.unique(view).tolist():
+            features[view == number] = table.features[number][rows[view == number]]
         return Batch(torch.from_numpy(features), torch.from_numpy(table.labels[rows]), torch.from_numpy(rows))
 
 

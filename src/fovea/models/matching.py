@@ -45,6 +45,23 @@ class Matching:
             told.append("new: " + ", ".join(self.new))
         return "; ".join(told)
 
+    def summary(self) -> str:
+        """One line: how many tensors were reused, skipped and are new."""
+        words = [f"{len(self.loaded)} of {len(self.loaded) + len(self.new)} tensors reused from {self.origin}"]
+        for kind, names in (("skipped", list(self.skipped)), ("new", list(self.new))):
+            words += [f"{len(names)} {kind} ({_few(names)})"] if names else []
+        return ", ".join(words)
+
+    def report(self) -> str:
+        """Every tensor on a line, with what became of it."""
+        lines = [f"from {self.origin}", *(f"loaded   {name}" for name in self.loaded)]
+        lines += [f"skipped  {name}: {why}" for name, why in self.skipped.items()]
+        return "\n".join([*lines, *(f"new      {name}" for name in self.new)]) + "\n"
+
+
+def _few(names: list[str]) -> str:
+    return ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
+
 
 def load(net: nn.Module, file: WeightsFile) -> Matching:
     """Puts the tensors of a file into a network, in place.

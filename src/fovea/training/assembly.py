@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -68,6 +69,8 @@ def assemble(job: TrainJob, prepared: PreparedData) -> Assembly:
     network = build_network(job.model, job.data)
     matching = load_first_weights(network, job.model)
     reused = () if matching is None else matching.loaded
+    if matching is not None and job.model.init is None:
+        _empty_new_heads(network.net, matching.new)
     groups = finetuning_groups(network.net, job.finetune, job.optimizer, reused)
     parts = _on_features if keeps_features(job) else _on_pictures
     assembly = parts(job, prepared, network, groups)._replace(matching=matching)
@@ -119,12 +122,25 @@ def _on_features(
     classes = job.data.class_names
     data = FeatureDataModule(tables["train"], tables["val"], loader=job.loader, classes=classes, seed=job.seed)
     steps = Steps.of(len(data.train_dataloader()), job.trainer)
-    own = {id(parameter) for parameter in head.parameters()}  # not those of auxiliary heads, which features do not reach
+    own = {
+        id(parameter) for parameter in head.parameters()
+    }  # not those of auxiliary heads, which features do not reach
     groups = [{**group, "params": [one for one in group["params"] if id(one) in own]} for group in groups]
     module = HeadModule(
         network, path, head, dropout, job.optimizer, job.schedule, steps, loss=_loss(job, prepared), groups=groups
     )
     return Assembly(network, module, data, steps, Freezing(module.net, groups))
+
+
+def _empty_new_heads(net: nn.Module, new: Collection[str]) -> None:
+    """Lets new heads begin at zero, as Dosovitskiy et al. (2021, arXiv:2010.11929, section 3.2) do.
+
+    What is drawn at random, by timm up to 1 / sqrt(classes), stays in the weights of features that do not matter.
+    """
+    for name in anatomy.heads(net):
+        if f"{name}.weight" in new:
+            for parameter in net.get_submodule(name).parameters():
+                nn.init.zeros_(parameter)
 
 
 def _refuse_new_layers(groups: list[dict[str, Any]]) -> None:

@@ -17,7 +17,7 @@ from torch import nn
 
 from fovea.augment import single_threaded
 from fovea.core.digest import data_digest
-from fovea.core.errors import RunError
+from fovea.core.errors import RunError, UserError
 from fovea.core.files import atomic_file, require_space
 from fovea.core.locks import waiting
 from fovea.core.places import CACHE, shared_root
@@ -36,7 +36,7 @@ log = logging.getLogger("fovea")
 
 # Small batches stay in the processor's caches: measured a third faster than batches of 64.
 _BATCH = 16
-_KEPT = 8  # files of one network and split; the oldest go
+_KEPT = 8  # files of one network, split and view; the oldest go
 _LIBRARIES = ("torch", "torchvision", "timm")
 _REPORT_SECONDS = 30
 
@@ -70,53 +70,68 @@ def table_of(network: nn.Module, model: str, prepared: PreparedData, split: str,
         looks: How the pictures are shown to it.
 
     Raises:
+        UserError: There are no pictures.
         RunError: A picture cannot be decoded, or the disk is full or not writable.
     """
     pictures = prepared.split(split)
-    # A fold's pictures are rows of splits, whose features serve every fold.
-    tables = [(_whole(network, model, prepared.origin, part, looks), rows) for part, rows in pictures.parts if len(rows)]
-    if len(tables) == 1 and len(tables[0][0][0]) == len(pictures):
-        features = tables[0][0]
-    else:
-        features = np.concatenate([table[:, rows] for table, rows in tables], axis=1)
+    if not len(pictures):
+        raise UserError(f"the {split} part of data '{prepared.meta.name}' has no pictures; change prepare")
+    single_threaded()  # OpenCV must not have threads of its own when workers are forked
+    digest = tensors_digest(network)
+    features = []
+    for view in range(looks.views):
+        # A fold's pictures are rows of whole splits, whose features serve every fold.
+        whole = [
+            (_whole(network, digest, model, prepared.origin, part, looks, view), rows)
+            for part, rows in pictures.parts
+            if len(rows)
+        ]
+        only = len(whole) == 1 and len(whole[0][0]) == len(pictures)
+        features.append(whole[0][0] if only else np.concatenate([table[rows] for table, rows in whole]))
     return FeatureTable(features, pictures.labels, pictures.keys)
 
 
-def _whole(network: nn.Module, model: str, prepared: PreparedData, split: Split, looks: Looks) -> Features:
-    """float32 [V, N, D] of all pictures of a split, as in the file."""
-    recipes = [for_evaluation(split, looks.data, looks.augment)]
-    recipes += [for_training(split, looks.data, looks.loader, looks.augment)] * (looks.views - 1)
-    digest = _identity(network, recipes, prepared.meta.digest, looks.seed)
-    path = shared_root() / CACHE / f"{prepared.meta.name}-{split.name}-{model}-{digest[:16]}.npy"
+def _whole(
+    network: nn.Module, tensors: str, model: str, prepared: PreparedData, split: Split, looks: Looks, view: int
+) -> Features:
+    """float32 [N, D] of a view of all pictures of a split, as in the file."""
+    if view == 0:
+        recipe = for_evaluation(split, looks.data, looks.augment)
+    else:
+        recipe = for_training(split, looks.data, looks.loader, looks.augment)
+    augmented = {
+        "augmenter": repr(recipe.augmenter and recipe.augmenter.__reduce__()),
+        "seed": looks.seed,
+        "view": view,
+    }
+    digest = data_digest(
+        {
+            "network": str(network),  # its layers with their strides, paddings and constants
+            "tensors": tensors,
+            "pictures": recipe.pictures.identity(prepared.meta.digest),
+            "augmented": augmented if view else None,
+            "batch": _BATCH,
+            "precision": "32",
+            "libraries": [f"{name} {version(name)}" for name in _LIBRARIES],
+        }
+    )
+    path = shared_root() / CACHE / f"{prepared.meta.name}-{split.name}-{model}-view{view}-{digest[:16]}.npy"
     features = _opened(path)
     if features is not None:
-        log.info("features: those of %s %s pictures were computed before", f"{len(split):,}", split.name)
+        log.info("features: those of %s pictures of %s were computed before", f"{len(split):,}", _words(split, view))
         return features
     with waiting(path.with_name(f".{path.name}.lock"), f"computing the features of {path.name}"):
         features = _opened(path)
         if features is None:
-            _compute(network, recipes, looks, path)
+            _compute(network, recipe, looks, view, path)
             features = _opened(path)
     if features is None:
         raise RunError(f"{path} cannot be read back; check the disk")
     return features
 
 
-def _identity(network: nn.Module, recipes: list[Recipe], prepared: str, seed: int) -> str:
-    """Hex digest of all that decides the features."""
-    shown = [recipe.pictures.identity(prepared) for recipe in recipes[:2]]
-    augmented = recipes[1].augmenter if len(recipes) > 1 else None
-    return data_digest(
-        {
-            "network": str(network),  # its layers with their strides, paddings and constants
-            "tensors": tensors_digest(network),
-            "pictures": shown,
-            "views": [len(recipes), seed, repr(augmented and augmented.__reduce__())] if len(recipes) > 1 else 1,
-            "batch": _BATCH,
-            "precision": "32",
-            "libraries": [f"{name} {version(name)}" for name in _LIBRARIES],
-        }
-    )
+def _words(split: Split, view: int) -> str:
+    return split.name if view == 0 else f"{split.name}, view {view}"
 
 
 def tensors_digest(network: nn.Module) -> str:
@@ -137,32 +152,26 @@ def _opened(path: Path) -> Features | None:
     return None
 
 
-def _compute(network: nn.Module, recipes: list[Recipe], looks: Looks, path: Path) -> None:
+def _compute(network: nn.Module, recipe: Recipe, looks: Looks, view: int, path: Path) -> None:
     """Writes the features aside and puts them in place as a whole."""
-    count = len(recipes[0].pictures)
-    split = recipes[0].pictures.split.name
+    split = recipe.pictures.split
     start = told = time.monotonic()
-    done = 0
     with atomic_file(path) as temporary:
         out: Any = None
-        for view, recipe in enumerate(recipes):
-            for first, features in _batches(network, recipe, looks, view):
-                if out is None:
-                    shape = (len(recipes), count, features.shape[1])
-                    require_space(path.parent, int(np.prod(shape)) * 4, f"the features of {split}")
-                    out = np.lib.format.open_memmap(temporary, "w+", np.float32, shape)
-                out[view, first : first + len(features)] = features
-                done += len(features)
-                if time.monotonic() - told > _REPORT_SECONDS:
-                    told = time.monotonic()
-                    log.info("features: %s of %s pictures of %s", f"{done:,}", f"{len(recipes) * count:,}", split)
-        if out is None:
-            np.save(temporary.open("wb"), np.zeros((len(recipes), 0, 0), np.float32))
-        else:
-            out.flush()
+        for first, features in _batches(network, recipe, looks, view):
+            if out is None:
+                shape = (len(split), features.shape[1])
+                require_space(path.parent, int(np.prod(shape)) * 4, f"the features of {split.name}")
+                out = np.lib.format.open_memmap(temporary, "w+", np.float32, shape)
+            done = first + len(features)
+            out[first:done] = features
+            if time.monotonic() - told > _REPORT_SECONDS:
+                told = time.monotonic()
+                log.info("features: %s of %s pictures of %s", f"{done:,}", f"{len(split):,}", _words(split, view))
+        out.flush()
     _forget(path)
-    rate = done / max(time.monotonic() - start, 1e-9)
-    log.info("features: %s pictures of %s, %s images/s, kept as %s", f"{done:,}", split, f"{rate:,.0f}", path.name)
+    rate = len(split) / max(time.monotonic() - start, 1e-9)
+    log.info("features: %s pictures of %s, %s images/s", f"{len(split):,}", _words(split, view), f"{rate:,.0f}")
 
 
 def _batches(network: nn.Module, recipe: Recipe, looks: Looks, view: int) -> Iterator[tuple[int, Any]]:

@@ -85,8 +85,8 @@ def fit(job: TrainJob, prepared: PreparedData, folder: Path, run: Run) -> Fit:
     for line in lines:
         log.info("plan: %s", line)
     if assembly.matching is not None:
-        run.log_text(report_of(assembly.matching), "config/weights.txt")
-        log.info("weights: %s", summary_of(assembly.matching))
+        run.log_text(assembly.matching.report(), "config/weights.txt")
+        log.info("weights: %s", assembly.matching.summary())
     if start is not None:
         log.info("train: going on from %s", start)
     with memory_told(job, prepared), quiet(), stop, compiled(assembly.module.net, wanted=job.trainer.compile):
@@ -163,6 +163,8 @@ def quiet() -> Iterator[None]:
     with warnings.catch_warnings():
         # The loader's workers are a choice of the config; pictures held in memory need none.
         warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+        # What is frozen is a choice of the config too, and stays in evaluation mode.
+        warnings.filterwarnings("ignore", message=".*module.* in eval mode at the start of training.*")
         # The work folder holds our own checkpoints; Lightning expects to own the folder.
         warnings.filterwarnings("ignore", message=".*Checkpoint directory .* exists and is not empty.*")
         # Lightning 2.6 reads trees in a way that torch 2.14 has renamed.
