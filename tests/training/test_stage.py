@@ -260,7 +260,8 @@ def test_training_begins_with_the_weights_and_needs_them_no_more_afterwards(
     folder = tmp_path / "source"
     source.publish(folder)
     frozen = {"optimizer": {"lr": 1e-12}, "data": {"mean": [0.7], "std": [0.9]}}
-    model = stage.train(make_job(**frozen, model={"weights": str(folder)}, trainer={"max_epochs": 1}), squares)
+    job = make_job(**frozen, model={"weights": str(folder)}, finetune={"mode": "full"}, trainer={"max_epochs": 1})
+    model = stage.train(job, squares)
     shutil.rmtree(folder)
     assert model.facts["model"]["mean"] == [0.1]  # that of the weights, not of this data
     assert model.facts["model"]["std"] == [0.3]
