@@ -27,8 +27,8 @@ from fovea.core.resources import available_memory, process_memory
 from fovea.loading import Batch
 from fovea.loading.loader import ready_made
 from fovea.shards import PreparedData
-from fovea.training.compiling import compiled
 from fovea.training.assembly import Assembly, assemble
+from fovea.training.compiling import compiled
 from fovea.training.fit import make_trainer, quiet
 from fovea.training.job import TrainJob
 from fovea.training.out_of_memory import is_out_of_memory
