@@ -86,7 +86,7 @@ def test_training_ends_after_its_patience_and_says_so(
         outcome = fit(job, squares, tmp_path, memory_run)
     assert [row["epoch"] for row in outcome.rows] == [1, 2, 3]
     assert "stopped after epoch 3, as val/acc has not become better than" in caplog.text
-    assert "for 2 epochs" in caplog.text
+    assert "for 2 epoch(s)" in caplog.text
 
 
 def test_a_state_that_is_over_stays_over() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 from collections.abc import Iterator
@@ -42,6 +43,8 @@ def compiled(network: nn.Module, *, wanted: bool) -> Iterator[None]:
         yield
         return
     check_compiler()
+    # Says on a machine without a GPU that it has found none, though CUDA's files are there.
+    logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)
     network.compile()
     try:
         yield

@@ -88,7 +88,7 @@ class EarlyStopping(_Watch):
         if self._is_over:
             trainer.should_stop = True
             log.info(
-                "train: stopped after epoch %d, as %s has not become better than %.4g for %d epochs",
+                "train: stopped after epoch %d, as %s has not become better than %.4g for %d epoch(s)",
                 trainer.current_epoch + 1,
                 self._config.monitor,
                 self._patience.best,
