@@ -26,6 +26,7 @@ def main() -> None:
     from fovea.evaluation.infer import logits
     from fovea.evaluation.metrics import top1
     from fovea.models import weights
+    from fovea.models.matching import load
     from fovea.models.normalize import NormalizedNet
     from fovea.models.registry import create
     from fovea.pipelines.ingest.nodes import ingest
@@ -38,9 +39,9 @@ def main() -> None:
     net = create(model, channels=3, num_classes=1000, image_size=data.image_size)
     file = weights.find(model)
     assert file is not None
-    matching = weights.load(net, file, model)
+    matching = load(net, file)
     assert [*matching.new, *matching.skipped] == []
-    network = NormalizedNet(net, *weights.normalization(model, data)).eval()
+    network = NormalizedNet(net, *weights.normalization(model, data, file)).eval()
     test = prepared.split("test")
     view = Augmenter(
         config["augment"]["eval"], channels=3, image_size=data.image_size, where="augment.eval", fixed=True
@@ -49,7 +50,8 @@ def main() -> None:
     answers = logits(network, test, view, 50)
     seconds = time.perf_counter() - start
     order = {wnid: place for place, wnid in enumerate(ImageNetInfo().label_names())}
-    labels = [order[data.wnids[label]] for label in test.labels.tolist()] if data.wnids else []
+    assert data.wnids is not None
+    labels = [order[sorted(data.wnids)[label]] for label in test.labels.tolist()]
     right = top1(answers.argmax(axis=1), np.asarray(labels, np.int64))
     keep(
         "pretrained",
