@@ -21,6 +21,7 @@ COMMANDS = {
     "run": "fovea.commands.run:command",
     "config": "fovea.commands.config:command",
     "preview": "fovea.commands.preview:command",
+    "describe-model": "fovea.commands.describe_model:command",
     "find-lr": "fovea.commands.find_lr:command",
     "find-batch-size": "fovea.commands.find_batch_size:command",
     "ui": "fovea.commands.ui:command",

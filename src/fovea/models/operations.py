@@ -174,6 +174,15 @@ def _reshape(step: Operation, output: Tensor, _: int) -> Trail:
     return step.trail.reshaped(output.shape)
 
 
+def _pixel_unshuffle(step: Operation, output: Tensor, _: int) -> Trail:
+    factor, shape = step.given["downscale_factor"], step.trail.shape
+    rest, (height, width) = shape[:-2], (side // factor for side in shape[-2:])
+    split = step.trail.reshaped((*rest, height, factor, width, factor))
+    first = len(rest)
+    order = [*range(first), first + 1, first + 3, first, first + 2]
+    return split.permuted(order).reshaped(output.shape)
+
+
 def _permute(step: Operation, output: Tensor, _: int) -> Trail:
     return step.trail.permuted(step.given["dims"])
 
@@ -235,6 +244,7 @@ _RULES: dict[str, Rule] = {
     "transpose": _transpose,
     "t": _transpose,
     "permute": _permute,
+    "pixel_unshuffle": _pixel_unshuffle,
     "cat": _cat,
     "select": _select,
     "unbind": _select,
