@@ -34,24 +34,32 @@ def prepared(make_project: Callable[..., Any]) -> Any:
         ("model=timm model.name=resnet81", 2, "model.name 'resnet81' is none of timm's "),
         ("model=vgg16", 2, "model 'vgg16' takes pictures of 32x32 pixels or more but data 'digits' has 28x28;"),
         ("model=timm model.name=densenet121", 2, "model 'densenet121' takes no pictures of 28x28 pixels ("),
-        ("model=resnet18 model.weights=none.pth", 2, "model.weights is 'none.pth' but '"),
+        ("finetune=full model=resnet18 model.weights=none.pth", 2, "model.weights is 'none.pth' but '"),
         (
-            "model=resnet18 model.weights=other.safetensors",
+            "finetune=full model=resnet18 model.weights=other.safetensors",
             2,
             "/other.safetensors' holds the weights of another network: 0 of ",
         ),
         (
-            "model=resnet18 model.weights=code.pth",
+            "finetune=full model=resnet18 model.weights=code.pth",
             2,
             "/code.pth' holds code beside its tensors, and none of it has been run;",
         ),
-        ("model=resnet18 model.weights=cut.pth", 2, "/cut.pth' is not a file of tensors or is damaged; get it again"),
         (
-            "model=resnet18 model.weights=cut.pth model.sha256=00000000",
+            "finetune=full model=resnet18 model.weights=cut.pth",
+            2,
+            "/cut.pth' is not a file of tensors or is damaged; get it again",
+        ),
+        (
+            "finetune=full model=resnet18 model.weights=cut.pth model.sha256=00000000",
             2,
             ", but model.sha256 says 00000000; get the right file",
         ),
-        ("model=resnet18 model.weights=imagenet", 1, "resnet18-f37072fd.pth could not be had (https://download."),
+        (
+            "finetune=full model=resnet18 model.weights=imagenet",
+            1,
+            "resnet18-f37072fd.pth could not be had (https://download.",
+        ),
     ],
 )
 def test_a_wrong_network_or_weights_leave_nothing_behind(
@@ -68,7 +76,7 @@ def test_a_wrong_network_or_weights_leave_nothing_behind(
 def test_published_weights_then_the_trained_model_as_weights(make_project: Callable[..., Any], real_data: Path) -> None:
     archive = "{name: kagglecatsanddogs_mini.zip, sha256: null, bytes: null}"
     made = make_project("weights", f"{SHORT}data: {{image_size: 64, files: {{archive: {archive}}}}}\n")
-    command = ("kedro", "run", "data=cats_vs_dogs", "model=efficientnet_lite0", "optimizer.lr=1e-8")
+    command = ("kedro", "run", "data=cats_vs_dogs", "model=efficientnet_lite0", "finetune=full", "optimizer.lr=1e-8")
     made.run(*command, "model.weights=imagenet", FOVEA_MIRROR=str(real_data))
     first = json.loads((made.root / "data/06_models/model/model.json").read_text())
     assert first["model"]["sha256"].startswith("57934424")
