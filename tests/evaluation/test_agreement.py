@@ -11,6 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from fovea.config.compose import compose
+from fovea.evaluation.infer import logits
 from fovea.evaluation.metrics import log_loss
 from fovea.evaluation.stage import outcome_of, val_metrics
 from fovea.evaluation.view import view_of
@@ -94,6 +95,6 @@ def test_validation_and_evaluation_agree(
     let_go(remove=False)
     assert model.facts["data"]["classes"] == ["dark", "bright"]
     network, val, view = model.network(), prepared.split("val"), view_of(model)
-    assert val_metrics(network, val, view, 7)["val/acc"] == pytest.approx(model.facts["val/acc"])
+    assert val_metrics(logits(network, val, view, 7), val.labels)["val/acc"] == pytest.approx(model.facts["val/acc"])
     outcome = outcome_of(network, val, view, ["dark", "bright"], 7)
     assert log_loss(outcome.probabilities, outcome.labels) == pytest.approx(model.facts["val/loss"], rel=1e-4)

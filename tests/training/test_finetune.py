@@ -7,6 +7,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -171,6 +172,25 @@ def test_the_delivered_model_is_a_whole_one(tuning: MakeJob, squares: Any) -> No
     assert float((logits.argmax(1).numpy() == val.labels).mean()) == pytest.approx(model.facts["val/acc"])
     assert model.facts["parameters"] == sum(parameter.numel() for parameter in model.network().parameters())
     assert model.facts["val/acc"] == max(row["val/acc"] for row in model.history())
+
+
+def test_evaluation_takes_the_kept_features_and_says_the_same(
+    tuning: MakeJob, squares: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    from fovea.evaluation.frozen import split_logits
+    from fovea.evaluation.infer import logits
+    from fovea.evaluation.view import view_of
+
+    model = stage.train(tuning("head", finetune={"cache_features": True}), squares)
+    network = model.network()
+    caplog.clear()
+    with caplog.at_level("INFO", "fovea"):
+        said = {name: split_logits(model, network, squares, name, 50) for name in ("val", "test")}
+    assert caplog.messages[0] == "features: those of 50 pictures of 2 were computed before"
+    for name, found in said.items():
+        expected = logits(network, squares.split(name), view_of(model), 50)
+        assert found.shape == (50, 10)
+        assert np.allclose(found, expected, atol=1e-5)
 
 
 def test_averaged_weights_of_a_head_are_delivered_with_the_body(tuning: MakeJob, squares: Any) -> None:

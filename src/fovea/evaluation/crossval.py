@@ -17,10 +17,10 @@ from fovea import tracking
 from fovea.core.digest import data_digest
 from fovea.core.files import atomic_file
 from fovea.evaluation.fit import check_prepared
-from fovea.evaluation.metrics import Floats, log_loss, top1
+from fovea.evaluation.frozen import split_logits
+from fovea.evaluation.metrics import Floats, log_loss, softmax, top1
 from fovea.evaluation.outcome import Outcome, headline, predictions_table
-from fovea.evaluation.stage import log_predictions, outcome_of
-from fovea.evaluation.view import view_of
+from fovea.evaluation.stage import log_predictions
 from fovea.shards.folds import Fold, Parting, folds_of
 from fovea.shards.selection import Selection
 from fovea.training.result import RECORD
@@ -196,7 +196,8 @@ def _trained(fold: Fold, job: TrainJob, parent: tracking.Run, batch_size: int) -
     model = train(job, fold, tags)
     record, held_out = model.path / RECORD, fold.split("val")
     with tracking.stage("evaluate", record=record) as run:
-        outcome = outcome_of(model.network(), held_out, view_of(model), fold.meta.classes, batch_size)
+        said = split_logits(model, model.network(), fold, "val", batch_size)
+        outcome = Outcome(fold.meta.classes, held_out.labels, softmax(said))
         facts = FoldFacts(
             fold=fold.number,
             run_name=model.facts["run_name"],

@@ -12,16 +12,18 @@ from typing import TYPE_CHECKING
 from fovea import tracking
 from fovea.core.files import explained
 from fovea.evaluation.fit import check_model, check_prepared
+from fovea.evaluation.frozen import split_logits
 from fovea.evaluation.gallery import Mistake
 from fovea.evaluation.infer import logits
 from fovea.evaluation.metrics import softmax, top1
 from fovea.evaluation.outcome import Outcome, confusion_table, headline, predictions_table
 from fovea.evaluation.report import Findings, Report, write_report
-from fovea.evaluation.view import view_of
 from fovea.models.layer_rows import LayerRow
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
+    from numpy.typing import NDArray
     from torch import nn
 
     from fovea.augment import Augmenter
@@ -63,10 +65,10 @@ def evaluate(
     check_prepared(prepared, data.name)
     check_model(prepared, model)
     with tracking.stage("evaluate", record=model.path / "run.json") as run:
-        network, view = model.network(), view_of(model)
-        test, val = prepared.split("test"), prepared.split("val")
-        outcome = outcome_of(network, test, view, prepared.meta.classes, config.batch_size)
-        metrics = headline(outcome, config.confidence) | val_metrics(network, val, view, config.batch_size)
+        network, test, val = model.network(), prepared.split("test"), prepared.split("val")
+        said = {name: split_logits(model, network, prepared, name, config.batch_size) for name in ("test", "val")}
+        outcome = Outcome(prepared.meta.classes, test.labels, softmax(said["test"]))
+        metrics = headline(outcome, config.confidence) | val_metrics(said["val"], val.labels)
         findings = Findings(
             run_name=model.facts["run_name"],
             run_id=run.run_id,
@@ -104,11 +106,14 @@ def outcome_of(network: nn.Module, split: Split, view: Augmenter, classes: Seque
     return Outcome(classes, split.labels, softmax(logits(network, split, view, batch_size)))
 
 
-def val_metrics(network: nn.Module, split: Split, view: Augmenter, batch_size: int) -> dict[str, float]:
-    """`val/acc` of the delivered weights, whatever the training looked at; nothing without validation pictures."""
-    if not len(split):
-        return {}
-    return {"val/acc": top1(logits(network, split, view, batch_size).argmax(axis=1), split.labels)}
+def val_metrics(said: NDArray[np.float32], labels: NDArray[np.int64]) -> dict[str, float]:
+    """`val/acc` of the delivered weights, whatever the training looked at; nothing without validation pictures.
+
+    Args:
+        said: Logits float32 [N, K] of the validation pictures.
+        labels: int64 [N].
+    """
+    return {"val/acc": top1(said.argmax(axis=1), labels)} if len(labels) else {}
 
 
 def mistakes(outcome: Outcome, split: Split, limit: int) -> list[Mistake]:

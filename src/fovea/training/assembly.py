@@ -115,7 +115,7 @@ def _on_features(
     on_gpu = job.trainer.accelerator != "cpu" and torch.cuda.is_available()
     dropout, path = anatomy.head_dropout(network.net), f"net.{anatomy.heads(network.net)[0]}"
     with anatomy.body(network.net) as head:
-        network.eval().to("cuda" if on_gpu else "cpu", memory_format=torch.channels_last)  # type: ignore[call-overload]
+        network.eval().to("cuda" if on_gpu else "cpu")
         for split, views in (("train", job.finetune.views), ("val", 1)):
             tables[split] = table_of(network, job.model.name, prepared, split, looks._replace(views=views))
         network.to("cpu")

@@ -185,6 +185,7 @@ def _batches(network: nn.Module, recipe: Recipe, looks: Looks, view: int) -> Ite
     wish = looks.loader.num_workers
     share = usable_cores() if split.encoded else 0
     workers = Workers(min(share if wish == "auto" else wish, len(keys)), looks.loader.prefetch)
+    network.to(memory_format=torch.channels_last)
     device = next((parameter.device for parameter in network.parameters()), torch.device("cpu"))
     with torch.inference_mode():
         for batch in BatchLoader(dataset, keys, workers):
