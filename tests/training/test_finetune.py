@@ -181,7 +181,9 @@ def test_evaluation_takes_the_kept_features_and_says_the_same(
     from fovea.evaluation.infer import logits
     from fovea.evaluation.view import view_of
 
-    model = stage.train(tuning("head", finetune={"cache_features": True}), squares)
+    # Keys that are not in the order in which the model's note has them.
+    flip = {"p": 1.0, "_target_": "albumentations.HorizontalFlip"}
+    model = stage.train(tuning("head", finetune={"cache_features": True}, augment={"eval": [flip]}), squares)
     network = model.network()
     caplog.clear()
     with caplog.at_level("INFO", "fovea"):

@@ -60,6 +60,11 @@ class Augmenter:
         """Whether it has no transforms: a picture that has the network's size already is given back as it is."""
         return self._chain is None
 
+    @property
+    def identity(self) -> dict[str, Any]:
+        """Plain data of all that decides what becomes of a picture."""
+        return {"transforms": self._entries, **self._arguments}
+
     def __call__(self, image: Image, *, seed: int = 0, epoch: int = 0, key: int = 0, draw: int = 0) -> Image:
         """One picture for the network.
 

@@ -125,7 +125,7 @@ class Decoded:
                 "split": self.split.name,
                 "least_side": self.least_side,
                 "fast": self.fast,
-                "finish": self.finish and repr(self.finish.__reduce__()),
+                "finish": self.finish and self.finish.identity,
                 "libraries": [f"{name} {version(name)}" for name in _LIBRARIES],
             }
         )

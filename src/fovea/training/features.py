@@ -100,7 +100,7 @@ def _whole(
     else:
         recipe = for_training(split, looks.data, looks.loader, looks.augment)
     augmented = {
-        "augmenter": repr(recipe.augmenter and recipe.augmenter.__reduce__()),
+        "augmenter": recipe.augmenter and recipe.augmenter.identity,
         "seed": looks.seed,
         "view": view,
     }
