@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from torch import nn
 
 from fovea import tracking
 from fovea.config.schema import EvaluateConfig
@@ -19,7 +20,7 @@ from fovea.evaluation.metrics import wilson
 from fovea.evaluation.stage import Evaluation, evaluate, mistakes, outcome_of
 from fovea.evaluation.view import view_of
 
-CONFIG = EvaluateConfig(batch_size=3, confidence=0.9, gallery=1)
+CONFIG = EvaluateConfig(batch_size=3, confidence=0.9, gallery=1, activations="auto", maps=4)
 HISTORY = pd.DataFrame({"epoch": [0, 1], "train/loss": [2.0, 1.0], "val/acc": [0.5, 1.0]})
 
 
@@ -106,6 +107,23 @@ def test_pictures_of_any_size_are_tested_and_shown_whole(prepared, model, run, m
     assert result.predictions["predicted"].tolist() == ["ant", "cat", "bee"]
     outcome = outcome_of(model.network(), test, view_of(model), model.facts["data"]["classes"], 3)
     assert [mistake.image.shape for mistake in mistakes(outcome, test, 5)] == [(11, 30, 1)]
+
+
+def test_kernels_and_maps_are_in_the_report_and_the_run(prepared, model, run: Log) -> None:
+    model.net = nn.Sequential(model.net, nn.Unflatten(1, (3, 1, 1)), nn.Conv2d(3, 3, 1), nn.Flatten())
+    nn.init.dirac_(model.net[2].weight)
+    evaluated = evaluate(prepared, model, HISTORY, SimpleNamespace(name="insects"), CONFIG)
+    assert {"report/kernels.png", "report/maps-2.png"} <= run.files
+    page = (evaluated.report.path / "report.html").read_text()
+    assert "Inside the network" in page
+    assert "2: 3 maps, 1x1, beside the picture" in page
+
+
+def test_a_layer_that_is_none_is_refused_before_the_run_is_opened(prepared, model, monkeypatch) -> None:
+    monkeypatch.setattr(tracking, "stage", None)
+    config = CONFIG.model_copy(update={"activations": ["nett"]})
+    with pytest.raises(UserError, match=r"evaluate.activations names 'nett', which is no layer"):
+        evaluate(prepared, model, HISTORY, SimpleNamespace(name="insects"), config)
 
 
 def test_without_validation_pictures_there_is_no_validation_accuracy(prepared, model, run, make_split) -> None:

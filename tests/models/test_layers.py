@@ -137,6 +137,15 @@ def test_two_3x3_see_as_much_as_one_5x5_for_fewer_parameters():
     assert (one[0].parameters, sum(row.parameters for row in two)) == (25_632, 18_496)
 
 
+def test_a_pool_is_worth_three_quarters_of_the_parameters_behind_it():
+    from fovea.models.one_conv import OneConv
+
+    with_pool, without = (layer_table(OneConv(3, 2, 64, pool=pool), 3, 64) for pool in (True, False))
+    assert totals(with_pool) == (4_195_586, 7_733_504)
+    assert totals(without) == (16_778_498, 20_316_416)
+    assert final_field(with_pool) == final_field(without) == "66"
+
+
 def test_strides_dilation_groups_padding_and_kernels_that_are_not_square():
     net = nn.Sequential(
         nn.Conv2d(4, 8, 7, stride=2, padding=3),

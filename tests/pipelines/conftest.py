@@ -10,6 +10,10 @@ import numpy as np
 import pytest
 import yaml
 
+from fovea.models.layer_rows import LayerRow
+
+_LAYER = LayerRow("features.0", "Conv2d", (6, 28, 28), 156, 117_600, (5, 5), (1, 1))
+
 
 @pytest.fixture(scope="session")
 def conf(project: Path) -> dict[str, Any]:
@@ -54,7 +58,7 @@ def untrained(tmp_path: Path, conf: dict[str, Any], digits: Any) -> Any:
     folder.mkdir()
     save_file(network.state_dict(), folder / "model.safetensors")
     facts = {"run_name": "lenet5-digits-0123abcd", "model": conf["model"], "data": data.model_dump(mode="json")}
-    facts |= {"data_digest": digits.meta.digest, "epoch": 0, "layers": [{"name": "conv1", "parameters": 156}]}
+    facts |= {"data_digest": digits.meta.digest, "epoch": 0, "layers": [_LAYER.plain()]}
     (folder / "model.json").write_text(json.dumps(facts))
     return TrainedModel.open(folder)
 

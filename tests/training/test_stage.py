@@ -49,6 +49,30 @@ def test_a_trained_model_opens_from_its_folder_alone(make_job: MakeJob, squares:
     assert accuracy > 0.5
 
 
+def test_the_layer_table_is_delivered_as_facts_and_as_csv(make_job: MakeJob, squares: Any) -> None:
+    model = stage.train(make_job(trainer={"max_epochs": 1}), squares)
+    rows = model.facts["layers"]
+    assert rows[0]["name"] == "features.0"
+    assert sum(row["parameters"] for row in rows) == model.facts["parameters"]
+    lines = (model.path / "layers.csv").read_text().splitlines()
+    assert [line.split(",")[0] for line in lines] == ["layer", *(row["name"] for row in rows)]
+
+
+def test_a_network_whose_layers_cannot_be_told_is_delivered_without_table(
+    make_job: MakeJob, squares: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(*_args: Any, **_options: Any) -> Any:
+        raise RuntimeError("no such operation")
+
+    monkeypatch.setattr("fovea.models.tracing.watch", refuse)
+    model = stage.train(make_job(trainer={"max_epochs": 1}), squares)
+    assert model.facts["layers"] == []
+    assert not (model.path / "layers.csv").exists()
+    assert [r.getMessage() for r in caplog.records if "layer table" in r.getMessage()] == [
+        "train: no layer table: the layers of DeepMnist cannot be told from a picture of 1x12x12 (no such operation)"
+    ]
+
+
 def test_keep_last_delivers_the_weights_of_the_last_epoch(make_job: MakeJob, squares: Any) -> None:
     model = stage.train(make_job(callbacks={"checkpoint": {"keep": "last"}}), squares)
     assert model.facts["epoch"] == 2

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from fovea.evaluation.gallery import Mistake
+    from fovea.evaluation.mosaics import Mosaic
     from fovea.evaluation.outcome import Outcome
 
 _PAIRS = 15
@@ -46,6 +47,7 @@ class Findings:
         counts: Pictures of each split.
         config: What decided the result, nested or flat.
         layers: Of the network, in the order of the forward pass.
+        insides: Its kernels and activation maps.
     """
 
     run_name: str
@@ -59,6 +61,7 @@ class Findings:
     counts: Mapping[str, int] = field(default_factory=dict)
     config: Mapping[str, Any] = field(default_factory=dict)
     layers: Sequence[LayerRow] = ()
+    insides: Sequence[Mosaic] = ()
 
 
 def write_report(findings: Findings) -> Report:
@@ -94,7 +97,8 @@ def _pictures(findings: Findings) -> dict[str, bytes]:
     }
     if findings.mistakes:
         figures["misclassified"] = gallery(findings.mistakes)
-    return {name: png(figure) for name, figure in figures.items()}
+    drawn = {name: png(figure) for name, figure in figures.items()}
+    return drawn | {mosaic.name: mosaic.png() for mosaic in findings.insides}
 
 
 def _body(findings: Findings, pictures: Mapping[str, bytes], classes: pd.DataFrame) -> Iterator[str]:
@@ -110,6 +114,10 @@ def _body(findings: Findings, pictures: Mapping[str, bytes], classes: pd.DataFra
     yield from _mistakes(findings, pictures)
     yield html.heading("Classes")
     yield html.table(list(classes.columns), classes.itertuples(index=False))
+    if findings.insides:
+        yield html.heading("Inside the network")
+        for mosaic in findings.insides:
+            yield html.picture(pictures[mosaic.name], mosaic.caption, mosaic.name, kind="photo")
     yield html.heading("Data")
     yield html.table(["split", "pictures"], findings.counts.items())
     if findings.config:

@@ -15,9 +15,12 @@ from fovea.evaluation.fit import check_model, check_prepared
 from fovea.evaluation.frozen import split_logits
 from fovea.evaluation.gallery import Mistake
 from fovea.evaluation.infer import logits
+from fovea.evaluation.insides import activation_maps, check_layers, first_kernels, samples
 from fovea.evaluation.metrics import softmax, top1
+from fovea.evaluation.mosaics import Mosaic, kernels_mosaic, maps_mosaic
 from fovea.evaluation.outcome import Outcome, confusion_table, headline, predictions_table
 from fovea.evaluation.report import Findings, Report, write_report
+from fovea.evaluation.view import view_of
 from fovea.models.layer_rows import LayerRow
 
 if TYPE_CHECKING:
@@ -33,6 +36,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("fovea")
 
+_PICTURED = 2  # test pictures, of different classes, whose activation maps are drawn
 _SHOWN = 128  # pixels that the short side of a large picture must keep to be shown small
 
 
@@ -64,6 +68,7 @@ def evaluate(
     """
     check_prepared(prepared, data.name)
     check_model(prepared, model)
+    check_layers(config.activations, model.facts.get("layers", ()))
     with tracking.stage("evaluate", record=model.path / "run.json") as run:
         network, test, val = model.network(), prepared.split("test"), prepared.split("val")
         said = {name: split_logits(model, network, prepared, name, config.batch_size) for name in ("test", "val")}
@@ -80,6 +85,7 @@ def evaluate(
             best_epoch=model.facts.get("epoch"),
             counts=prepared.meta.counts,
             config=model.facts.get("config") or {key: model.facts[key] for key in ("model", "data")},
+            insides=insides(network, test, view_of(model), config),
             layers=[LayerRow.of(row) for row in model.facts.get("layers", ())],
         )
         report = write_report(findings)
@@ -114,6 +120,20 @@ def val_metrics(said: NDArray[np.float32], labels: NDArray[np.int64]) -> dict[st
         labels: int64 [N].
     """
     return {"val/acc": top1(said.argmax(axis=1), labels)} if len(labels) else {}
+
+
+def insides(network: nn.Module, test: Split, view: Augmenter, config: EvaluateConfig) -> list[Mosaic]:
+    """The first kernels, and activation maps of some test pictures; nothing of a network without convolutions.
+
+    Raises:
+        UserError: A name in `evaluate.activations` is no layer.
+    """
+    kernels = first_kernels(network)
+    found = [] if kernels is None else [kernels_mosaic(kernels)]
+    if config.maps:
+        images = samples(test, view, _PICTURED)
+        found += [maps_mosaic(one, images, config.maps) for one in activation_maps(network, images, config.activations)]
+    return found
 
 
 def mistakes(outcome: Outcome, split: Split, limit: int) -> list[Mistake]:

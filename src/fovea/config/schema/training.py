@@ -252,11 +252,16 @@ class EvaluateConfig(Section):
         batch_size: Pictures per batch.
         confidence: Of the intervals, as in 0.95.
         gallery: How many misclassified pictures are shown.
+        activations: Layers whose activation maps are shown, as `kedro describe-model` names them; `auto`: the first
+            convolution, one in the middle, the last.
+        maps: How many maps of each; 0: none are drawn.
     """
 
     batch_size: Count
     confidence: Share
     gallery: Whole
+    activations: Literal["auto"] | list[Text]
+    maps: Whole
 
 
 class TrackingConfig(Section):
