@@ -36,7 +36,7 @@ def command(
     from fovea.commands.composed import prepared_job
     from fovea.commands.stopping import stoppable
     from fovea.config import logs
-    from fovea.core.errors import UserError
+    from fovea.core.errors import RunError, UserError
     from fovea.core.places import project_root
 
     if low >= high:
@@ -50,6 +50,12 @@ def command(
         found = find(job, prepared, Ramp(low, high, steps))
         picture = write(found, output if output is not None else project_root() / FOLDER)
     click.echo(f"The curve is in {picture}")
-    click.echo(f"steepest fall of the loss:         {found.steepest:.2g}")
-    click.echo(f"a tenth of the rate of least loss: {found.tenth:.2g}")
-    click.echo(f"optimizer.lr={found.steepest:.2g}")
+    if found.suggestion is None:
+        raise RunError(
+            f"the loss falls at no rate between {found.rates[0]:.2g} and {found.rates[-1]:.2g} by more than its noise; "
+            "look at the curve, and give --steps more steps, loader.batch_size more pictures, or --min and --max others"
+        )
+    steepest, tenth = f"{found.suggestion.steepest:.2g}", f"{found.suggestion.tenth:.2g}"
+    click.echo(f"steepest fall of the loss:         {steepest}")
+    click.echo(f"a tenth of the rate of least loss: {tenth}")
+    click.echo(f"optimizer.lr={steepest}")

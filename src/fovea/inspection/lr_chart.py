@@ -37,19 +37,22 @@ def write(found: LrRange, folder: Path) -> Path:
 
 
 def chart(found: LrRange) -> Figure:
-    """The loss against the learning rate, with both suggestions marked."""
+    """The loss against the learning rate, with both rates of the suggestion marked."""
     figure = blank(6.0, 3.6)
     axes = figure.add_subplot()
     axes.plot(found.rates, found.losses, color=GREY, linewidth=0.8, label="loss of the step")
     axes.plot(found.rates, found.smoothed, color=BLUE, label="smoothed")
-    axes.axvline(found.steepest, color=VERMILLION, linewidth=1, label=f"steepest fall: {found.steepest:.2g}")
-    axes.axvline(
-        found.tenth, color=VERMILLION, linewidth=1, linestyle=":", label=f"a tenth of the least: {found.tenth:.2g}"
-    )
+    if found.suggestion is not None:
+        for words, rate, style in (
+            ("steepest fall", found.suggestion.steepest, "-"),
+            ("a tenth of the least", found.suggestion.tenth, ":"),
+        ):
+            axes.axvline(rate, color=VERMILLION, linewidth=1, linestyle=style, label=f"{words}: {rate:.2g}")
     axes.set_xscale("log")
-    low, high = float(np.nanmin(found.smoothed)), float(np.nanmax(found.smoothed))
-    room = 0.1 * (high - low)
-    axes.set_ylim(low - room, high + room)
+    known = found.smoothed[np.isfinite(found.smoothed)]
+    if len(known):
+        room = 0.1 * float(np.ptp(known))
+        axes.set_ylim(float(known.min()) - room, float(known.max()) + room)
     dress(axes, "learning rate", "loss (nats)")
     axes.legend(frameon=False, fontsize=8)
     return figure

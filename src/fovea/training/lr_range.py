@@ -11,7 +11,6 @@ import numpy as np
 import pytorch_lightning as pl
 from numpy.typing import NDArray
 
-from fovea.core.errors import RunError
 from fovea.training.assembly import assemble
 from fovea.training.fit import make_trainer, quiet
 from fovea.training.randomness import StepRandomness
@@ -46,6 +45,19 @@ class Ramp:
 
 
 @dataclass(frozen=True)
+class Suggestion:
+    """Two rates that are read off the curve.
+
+    Attributes:
+        steepest: Where the smoothed loss falls fastest against the logarithm of the rate.
+        tenth: A tenth of the rate at which it is least.
+    """
+
+    steepest: float
+    tenth: float
+
+
+@dataclass(frozen=True)
 class LrRange:
     """What the test saw, up to the step at which the loss ran away.
 
@@ -53,15 +65,13 @@ class LrRange:
         rates: float64 [S], the learning rate of every step.
         losses: float64 [S], the training loss of its batches before it; the last may be NaN.
         smoothed: float64 [S], the same without most of its noise.
-        steepest: The rate at which the smoothed loss falls fastest.
-        tenth: A tenth of the rate at which it is least.
+        suggestion: None where the loss falls nowhere by more than its noise.
     """
 
     rates: NDArray[np.float64]
     losses: NDArray[np.float64]
     smoothed: NDArray[np.float64]
-    steepest: float
-    tenth: float
+    suggestion: Suggestion | None
 
 
 def smooth(losses: Sequence[float] | NDArray[np.float64], width: float) -> NDArray[np.float64]:
@@ -90,31 +100,28 @@ def diverged(losses: Sequence[float], width: float) -> bool:
 
 
 def judge(rates: NDArray[np.float64], losses: NDArray[np.float64], width: float) -> LrRange:
-    """Reads two rates off the curve, as `LrRange` describes them; slopes are against the logarithm of the rate.
+    """Reads the curve up to the least value of the smoothed loss; what follows is the way to divergence.
 
     Args:
         rates: float64 [S], growing.
         losses: float64 [S], of which none but the last may be infinite or NaN.
         width: Of the smoothing, in steps.
-
-    Raises:
-        RunError: The loss falls nowhere by more than its noise.
     """
     known = np.isfinite(losses)
     smoothed = np.full(len(losses), np.nan)
     smoothed[known] = smooth(losses[known], width)
-    if known.any():
-        least = int(np.nanargmin(smoothed))
-        before = slice(0, least + 1)
-        noise = float(np.std(losses[before] - smoothed[before]))
-        if least >= 1 and smoothed[before].max() - smoothed[least] > _NOISE * noise:
-            slopes = np.gradient(smoothed[before], np.log(rates[before]))
-            steepest = float(rates[int(np.argmin(slopes))])
-            return LrRange(rates, losses, smoothed, steepest, float(rates[least]) / 10)
-    raise RunError(
-        f"the loss falls at no rate between {rates[0]:.2g} and {rates[-1]:.2g} by more than its noise; give --steps "
-        "more steps, or another range by --min and --max"
-    )
+    return LrRange(rates, losses, smoothed, _suggestion(rates[known], losses[known], smoothed[known]))
+
+
+def _suggestion(
+    rates: NDArray[np.float64], losses: NDArray[np.float64], smoothed: NDArray[np.float64]
+) -> Suggestion | None:
+    least = int(np.argmin(smoothed)) if len(smoothed) else 0
+    before = slice(0, least + 1)
+    if least == 0 or np.ptp(smoothed[before]) <= _NOISE * np.std(losses[before] - smoothed[before]):
+        return None
+    slopes = np.gradient(smoothed[before], np.log(rates[before]))
+    return Suggestion(float(rates[int(np.argmin(slopes))]), float(rates[least]) / 10)
 
 
 def find(job: TrainJob, prepared: PreparedData, ramp: Ramp) -> LrRange:
@@ -124,7 +131,7 @@ def find(job: TrainJob, prepared: PreparedData, ramp: Ramp) -> LrRange:
 
     Raises:
         UserError: The model does not fit the data, or the precision the machine.
-        RunError: The loss falls nowhere by more than its noise.
+        RunError: A picture cannot be read, or weights can be had nowhere.
         Interrupted: A signal ended it.
     """
     width = max(_WIDTH * ramp.steps, _LEAST_WIDTH)
