@@ -20,8 +20,10 @@ def _train(preset: str) -> dict[str, object]:
         run = timed(command, root, environment(OMP_NUM_THREADS="1", PYTHONPATH=str(root / "src")))
         reports = root / "data/08_reporting"
         metrics = json.loads((reports / "metrics.json").read_text())
+        layers = json.loads((root / "data/06_models/model/model.json").read_text())["layers"]
     return {
         "preset": preset,
+        "parameters": sum(layer["parameters"] for layer in layers),
         "test/acc": metrics["test/acc"],
         "val/acc": round(metrics["val/acc"], 4),
         "minutes, one thread": round(run.seconds / 60, 1),
