@@ -8,7 +8,7 @@ import pytest
 from fovea.augment import build, build_eval
 from fovea.config.compose import compose
 
-NAMES = ["imagenet", "imagenet_mix", "mnist", "mnist_strong", "none", "randaugment", "textbook", "trivialaugment"]
+NAMES = ["imagenet", "imagenet_eval", "imagenet_mix", "mnist", "mnist_strong", "none", "randaugment", "textbook", "trivialaugment"]
 SIZES = np.array([[375, 500], [500, 333], [90, 31]])
 
 
