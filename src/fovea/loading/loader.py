@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -56,9 +56,6 @@ class Batches(Protocol):
         """The batch of a key."""
 
 
-Keys = EpochBatches | EveryRow | Sequence[BatchKey]
-
-
 class BatchLoader(DataLoader[Batch]):
     """A loader of ready-made batches.
 
@@ -71,7 +68,7 @@ class BatchLoader(DataLoader[Batch]):
         RunError: While iterating: a picture cannot be read, or a worker was killed.
     """
 
-    def __init__(self, dataset: Batches, batches: Keys, workers: Workers) -> None:
+    def __init__(self, dataset: Batches, batches: EpochBatches | EveryRow, workers: Workers) -> None:
         # Handing a batch from process to process takes a hundred times as long as copying it out of memory.
         count = workers.count if dataset.per_picture else 0
         super().__init__(

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import logging
+import threading
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -24,9 +27,9 @@ from fovea.core.places import CACHE, shared_root
 from fovea.core.resources import usable_cores
 from fovea.loading.dataset import BatchDataset
 from fovea.loading.features import Features, FeatureTable
-from fovea.loading.loader import BatchLoader, Workers
 from fovea.loading.recipes import Recipe, for_evaluation, for_training
 from fovea.loading.sampler import BatchKey
+from fovea.shards.executors import in_order
 
 if TYPE_CHECKING:
     from fovea.config.schema import AugmentConfig, DataConfig, LoaderConfig
@@ -76,7 +79,7 @@ def table_of(network: nn.Module, model: str, prepared: PreparedData, split: str,
     pictures = prepared.split(split)
     if not len(pictures):
         raise UserError(f"the {split} part of data '{prepared.meta.name}' has no pictures; change prepare")
-    single_threaded()  # OpenCV must not have threads of its own when workers are forked
+    single_threaded()  # OpenCV's own threads would only wait for ours
     digest = tensors_digest(network)
     features = []
     for view in range(looks.views):
@@ -175,22 +178,34 @@ def _compute(network: nn.Module, recipe: Recipe, looks: Looks, view: int, path: 
 
 
 def _batches(network: nn.Module, recipe: Recipe, looks: Looks, view: int) -> Iterator[tuple[int, Any]]:
-    """The first row of each batch and its features float32 [B, D]."""
-    data = looks.data
-    shape = (data.image_size, data.image_size, data.channels)
-    split = recipe.pictures.split
-    dataset = BatchDataset(split, recipe.pictures, shape, augmenter=recipe.augmenter, seed=looks.seed)
-    rows = np.arange(len(split), dtype=np.int64)
-    keys = [BatchKey(view, rows[first : first + _BATCH]) for first in range(0, len(rows), _BATCH)]
-    wish = looks.loader.num_workers
-    share = usable_cores() if split.encoded else 0
-    workers = Workers(min(share if wish == "auto" else wish, len(keys)), looks.loader.prefetch)
+    """The first row of each batch and its features float32 [B, D], in order.
+
+    Each thread takes whole batches, from the file to the features, and computes alone: threads that share one layer
+    wait for each other, twice as long where other programs run too. So the bits do not depend on their number either.
+    """
     network.to(memory_format=torch.channels_last)
     device = next((parameter.device for parameter in network.parameters()), torch.device("cpu"))
-    with torch.inference_mode():
-        for batch in BatchLoader(dataset, keys, workers):
-            pictures = batch.images.to(device).contiguous(memory_format=torch.channels_last)
-            yield int(batch.rows[0]), network(pictures).float().cpu().numpy()
+    shape = (looks.data.image_size, looks.data.image_size, looks.data.channels)
+    own = threading.local()
+
+    def task(key: BatchKey) -> tuple[int, Any]:
+        if not hasattr(own, "dataset"):
+            torch.set_num_threads(1)
+            pictures, augmenter = recipe.pictures.twin(), copy.copy(recipe.augmenter)
+            own.dataset = BatchDataset(pictures.split, pictures, shape, augmenter=augmenter, seed=looks.seed)
+        batch = own.dataset.__getitems__(key)
+        with torch.inference_mode():
+            images = batch.images.to(device).contiguous(memory_format=torch.channels_last)
+            return int(key.rows[0]), network(images).float().cpu().numpy()
+
+    rows = np.arange(len(recipe.pictures), dtype=np.int64)
+    keys = (BatchKey(view, rows[first : first + _BATCH]) for first in range(0, len(rows), _BATCH))
+    threads, before = usable_cores(), torch.get_num_threads()
+    try:
+        with ThreadPoolExecutor(threads) as pool, closing(in_order(pool, task, keys, window=2 * threads)) as done:
+            yield from done
+    finally:
+        torch.set_num_threads(before)  # some of torch's libraries take the number of one thread for that of all
 
 
 def _forget(path: Path) -> None:

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from fovea.training.module import ClassifierModule
+
+_SMALL = 100_000  # parameters
 
 
 class HeadModule(ClassifierModule):
@@ -28,6 +31,16 @@ class HeadModule(ClassifierModule):
         super().__init__(nn.Sequential(nn.Dropout(dropout), head), *recipe, **more)
         # In a tuple: what does not train must not travel to checkpoints and devices with the module.
         self._whole = (network, path)
+
+    def on_fit_start(self) -> None:
+        """Leaves a small head to one thread: several would wait for each other longer than they compute."""
+        self._threads = torch.get_num_threads()
+        if sum(parameter.numel() for parameter in self.net.parameters()) <= _SMALL:
+            torch.set_num_threads(1)
+
+    def teardown(self, stage: str) -> None:
+        """Gives the threads back."""
+        torch.set_num_threads(self._threads)
 
     def delivered(self) -> Mapping[str, Tensor]:
         """The tensors of the whole network, with those of the head that are delivered."""
