@@ -69,7 +69,12 @@ def _crossval(root: Path, *words: str) -> dict[str, Any]:
     command = [str(BIN / "kedro"), "run", "--pipelines=crossval", *words]
     run = timed(command, root, environment(PYTHONPATH=str(root / "src")))
     summary = json.loads((root / "data/08_reporting/crossval.json").read_text())
-    return {"pictures": summary["pictures"], "acc": round(summary["acc"], 4), "seconds": round(run.seconds, 1)}
+    return {
+        "pictures": summary["pooled/count"],
+        "acc": round(summary["pooled/acc"], 4),
+        "spread": round(summary["val/acc_std"], 4),
+        "seconds": round(run.seconds, 1),
+    }
 
 
 def _fit_seconds(root: Path) -> float:
