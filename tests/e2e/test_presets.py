@@ -28,6 +28,8 @@ SAMPLES = {
     "imagenet": ILSVRC,
     "imagenette": ILSVRC,
 }
+# Nothing here depends on the size of photographs, and every test picture is looked at.
+SMALL = {name: ["data.image_size=48", "model.stem=standard"] for name in SAMPLES if name != "mnist"}
 # One epoch is shorter than what these wait for or count.
 UNBOUND = {"schedule": {"step": ["schedule.every_epochs=1"], "cosine": ["schedule.warmup_epochs=0.0"]}}
 PRESETS = sorted(path.stem for path in (PROJECT / "conf" / "experiment").glob("*.yaml"))
@@ -43,7 +45,8 @@ def test_a_preset_runs(preset: str, presets: Any, real_data: Path) -> None:
     import yaml
 
     config = yaml.safe_load(presets.run("kedro", "config", f"experiment={preset}").stdout)
-    words = [*SAMPLES[config["data"]["name"]], *SHORT, *UNBOUND["schedule"].get(config["schedule"]["name"], [])]
+    data = config["data"]["name"]
+    words = [*SAMPLES[data], *SMALL.get(data, []), *SHORT, *UNBOUND["schedule"].get(config["schedule"]["name"], [])]
     known = {run.info.run_id for run in presets.runs()}
     done = presets.run("kedro", "run", f"experiment={preset}", *words, FOVEA_MIRROR=str(real_data))
     (made,) = [run for run in presets.runs() if run.info.run_id not in known]
