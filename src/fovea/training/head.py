@@ -31,10 +31,10 @@ class HeadModule(ClassifierModule):
         super().__init__(nn.Sequential(nn.Dropout(dropout), head), *recipe, **more)
         # In a tuple: what does not train must not travel to checkpoints and devices with the module.
         self._whole = (network, path)
+        self._threads = torch.get_num_threads()
 
     def on_fit_start(self) -> None:
         """Leaves a small head to one thread: several would wait for each other longer than they compute."""
-        self._threads = torch.get_num_threads()
         if sum(parameter.numel() for parameter in self.net.parameters()) <= _SMALL:
             torch.set_num_threads(1)
 
