@@ -57,7 +57,7 @@ def _bare_rate(precision: str) -> float:
     from fovea.config.schema import ModelConfig, parse
     from fovea.models.registry import create
 
-    model = parse(ModelConfig, compose(PROJECT / "conf", ["model=resnet18"]).config["model"], "model")
+    model = parse(ModelConfig, compose(PROJECT / "conf", ["experiment=imagenette"]).config["model"], "model")
     network = create(model, channels=3, num_classes=10, image_size=64).to(memory_format=torch.channels_last)
     optimizer = torch.optim.SGD(network.parameters(), lr=0.01, momentum=0.9, nesterov=True, weight_decay=5e-4)
     images = torch.randn(_BATCH, 3, 64, 64).contiguous(memory_format=torch.channels_last)

@@ -75,11 +75,11 @@ def test_a_package_with_another_file_is_one_sentence(
     "content",
     [
         b"not gzip",
-        gzip.compress(b"0,1,2\n")[:-3],
-        gzip.compress(b"0,1,2\n"),
-        gzip.compress((",".join(["0"] * 785) + "\n").encode() * 4999),
-        gzip.compress((",".join(["0"] * 784 + [""]) + "\n").encode() * 5000),
-        gzip.compress((",".join(["0"] * 784 + ["256"]) + "\n").encode() * 5000),
+        gzip.compress(b"0,1,2\n", mtime=0)[:-3],
+        gzip.compress(b"0,1,2\n", mtime=0),
+        gzip.compress((",".join(["0"] * 785) + "\n").encode() * 4999, mtime=0),
+        gzip.compress((",".join(["0"] * 784 + [""]) + "\n").encode() * 5000, mtime=0),
+        gzip.compress((",".join(["0"] * 784 + ["256"]) + "\n").encode() * 5000, mtime=0),
     ],
 )
 def test_a_damaged_table_is_one_sentence(tmp_path: Path, data: DataConfig, content: bytes) -> None:

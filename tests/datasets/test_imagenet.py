@@ -184,7 +184,7 @@ def test_files_missing_from_the_users_folder_are_named(raw: Path, tmp_path: Path
         ),
         (
             "devkit.tar.gz",
-            gzip.compress(tarred({"kit/data/meta.mat": b"x"})),
+            gzip.compress(tarred({"kit/data/meta.mat": b"x"}), mtime=0),
             "has no data/ILSVRC2012_validation_ground",
         ),
         ("devkit.tar.gz", b"no archive", "devkit.tar.gz' is no tar archive"),
@@ -218,7 +218,9 @@ def test_a_damaged_or_growing_meta_file_is_refused(tmp_path: Path) -> None:
     }.items():
         path = tmp_path / "kit.tar.gz"
         path.write_bytes(
-            gzip.compress(tarred({"data/meta.mat": meta, "data/ILSVRC2012_validation_ground_truth.txt": b"1\n"}))
+            gzip.compress(
+                tarred({"data/meta.mat": meta, "data/ILSVRC2012_validation_ground_truth.txt": b"1\n"}), mtime=0
+            )
         )
         with pytest.raises(RunError, match=words):
             read_devkit(path)
