@@ -129,7 +129,7 @@ def test_help_shows_overrides_and_groups(kedro: Kedro) -> None:
     said = kedro("run", "--help").stdout
     assert "Usage: kedro run [OPTIONS] [OVERRIDES]..." in said
     assert "kedro run data=mnist trainer.max_epochs=3 optimizer=sgd optimizer.lr=0.1" in said
-    assert "augment     imagenet, imagenet_mix, mnist, mnist_strong, none, randaugment," in said
+    assert "augment     imagenet, imagenet_eval, imagenet_mix, mnist, mnist_strong," in said
     assert "--from-nodes" in said
 
 
