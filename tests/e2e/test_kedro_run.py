@@ -238,9 +238,10 @@ def test_a_stopped_run_goes_on_to_the_same_result(
 @pytest.mark.slow
 def test_two_runs_at_once(make_project: Callable[..., Any]) -> None:
     project = make_project("beside", LONG)
-    first = project.start("kedro", "run")
+    command = ["kedro", "run", "trainer.max_epochs=15"]  # longer than another command takes to begin
+    first = project.start(*command)
     wait_for(lambda: any((project.root / "data/06_models/_work").glob("*/resolved.yaml")), first)
-    same = project.run("kedro", "run", check=False)
+    same = project.run(*command, check=False)
     assert same.returncode == 1
     assert f"is already under way in process {first.pid}" in same.stderr
     other = project.run("kedro", "run", "model=deep_mnist", "trainer.max_epochs=1", "trainer.limit_batches=6")
