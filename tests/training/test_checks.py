@@ -68,7 +68,7 @@ def test_a_recipe_that_cannot_be_trained_is_refused(
     ],
 )
 def test_a_recipe_that_can_be_trained_passes(lines: list[str], config_of: Callable[..., Config]) -> None:
-    check(config_of(*lines))
+    assert check(config_of(*lines)) is None
 
 
 def test_a_compiler_must_be_there(config_of: Callable[..., Config], monkeypatch: pytest.MonkeyPatch) -> None:

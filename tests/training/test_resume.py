@@ -47,11 +47,10 @@ def crash() -> None:
     raise CrashError
 
 
-@pytest.mark.parametrize("step", [1, 5, STEPS_PER_EPOCH - 1, STEPS_PER_EPOCH, STEPS_PER_EPOCH + 1, 20])
-def test_resumed_weights_and_history_are_those_of_an_uninterrupted_run(
-    step: int, make_job: MakeJob, squares: Any, memory_run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    job = make_job(callbacks={"checkpoint": {"every_n_steps": 3}})
+def check_resumed(
+    job: TrainJob, step: int, squares: Any, memory_run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Fit:
+    """Trains a job whole, and again with a crash at a step; both must end alike. Gives the uninterrupted one."""
     (tmp_path / "whole").mkdir()
     whole = fit(job, squares, tmp_path / "whole", memory_run)
     with monkeypatch.context() as patch:
@@ -62,6 +61,15 @@ def test_resumed_weights_and_history_are_those_of_an_uninterrupted_run(
     assert same_weights(whole, resumed)
     assert resumed.rows == whole.rows
     assert resumed.best == whole.best
+    return whole
+
+
+@pytest.mark.parametrize("step", [1, 5, STEPS_PER_EPOCH - 1, STEPS_PER_EPOCH, STEPS_PER_EPOCH + 1, 20])
+def test_resumed_weights_and_history_are_those_of_an_uninterrupted_run(
+    step: int, make_job: MakeJob, squares: Any, memory_run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = make_job(callbacks={"checkpoint": {"every_n_steps": 3}})
+    check_resumed(job, step, squares, memory_run, tmp_path, monkeypatch)
 
 
 PLATEAU = PlateauConfig(
@@ -102,16 +110,7 @@ def test_a_resumed_recipe_ends_as_an_uninterrupted_one(
         job = job.model_copy(update={"schedule": PLATEAU})
     step = step // 5 if job.trainer.accumulate_batches > 1 else step
     step = step + STEPS_PER_EPOCH if recipe == "plateau" else step  # before it falls there is nothing to lose
-    (tmp_path / "whole").mkdir()
-    whole = fit(job, squares, tmp_path / "whole", memory_run)
-    with monkeypatch.context() as patch:
-        crash_at(patch, step, crash)
-        with pytest.raises(CrashError):
-            fit(job, squares, tmp_path, memory_run)
-    resumed = fit(job, squares, tmp_path, memory_run)
-    assert same_weights(whole, resumed)
-    assert resumed.rows == whole.rows
-    assert resumed.best == whole.best
+    whole = check_resumed(job, step, squares, memory_run, tmp_path, monkeypatch)
     assert same_weights(whole, fit(job, squares, tmp_path, memory_run))  # from the state of the end
 
 
