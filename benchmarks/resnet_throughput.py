@@ -16,7 +16,7 @@ import time
 from common import BIN, PROJECT, environment, keep, project_copy, timed
 from samples import IMAGENETTE
 
-_REPEATS = 2
+_REPEATS = 4
 _EPOCHS = 3
 _BATCH = 64
 _BATCHES = 20

@@ -80,7 +80,7 @@ def test_names(raw: dict[str, Any], key: str, value: Any, sentence: str) -> None
         ("trainer.max_epochs", 0, "0", "at least 1"),
         ("seed", 10**18, "1000000000000000000", "less than 1e+18"),
         ("trainer.deterministic", "yes", "'yes'", "true or false"),
-        ("trainer.devices", 2, "2", "1, as training on several devices is not available yet"),
+        ("trainer.devices", 0, "0", "a whole number from 1, or auto"),
         ("trainer.precision", 8, "'8'", "'32', 'bf16', '16', '64', 'bf16-true' or '16-true'"),
         ("trainer.gradient_clip_norm", 0, "0", "a number greater than 0"),
         ("optimizer.lr", 0, "0", "a number greater than 0"),

@@ -29,7 +29,7 @@ from fovea.training import teacher
 _WITHOUT_EFFECT = {
     "loader": ("num_workers", "eval_batch_size", "prefetch", "cache"),
     "data": ("mirrors", "files", "folder", "table", "wnids"),
-    "trainer": ("threads",),
+    "trainer": ("threads", "devices", "strategy", "launch"),
 }
 
 

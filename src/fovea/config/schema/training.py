@@ -117,18 +117,51 @@ class LossConfig(Section):
         return [float(number) for number in numbers]
 
 
+class LaunchConfig(Section):
+    """How several processes are kept running.
+
+    Attributes:
+        max_restarts: How often processes that died are replaced before training fails.
+        timeout_seconds: A process that makes no step for so long, while others wait for it, counts as hung.
+        nodes: Machines that train together, each with `trainer.devices`; for `kedro submit`.
+        min_nodes: As few may go on when others leave; None: all of them are needed.
+    """
+
+    max_restarts: Whole
+    timeout_seconds: Positive
+    nodes: Count
+    min_nodes: Count | None
+
+    @field_validator("min_nodes")
+    @classmethod
+    def _not_more(cls, least: int | None, info: ValidationInfo) -> int | None:
+        nodes = info.data.get("nodes")
+        if least is not None and nodes is not None and least > nodes:
+            raise ValueError(f"at most trainer.launch.nodes ({nodes}), or null")
+        return least
+
+
 class TrainerConfig(Section):
     """How long, on what and how exactly training runs; None leaves a limit out.
 
     Attributes:
         max_minutes: After which training ends, at the end of a step, and delivers what it has.
+        devices: GPUs of this machine, or processes where there are none; `auto`: every GPU, else one process.
+        strategy: How several devices share the work: `ddp`: each holds the whole network (Li et al. 2020); `fsdp`: each
+            holds a part of it (Zhao et al. 2023), on GPUs alone.
+        sync_batch_norm: Whether batch norms see the whole batch instead of one device's share.
+        gradient_compression: What gradients travel as between devices.
         compile: Let torch compile the network; checkpoints and weights stay those of the plain one.
     """
 
     max_epochs: Count
     max_minutes: Positive | None
     accelerator: Literal["cpu", "gpu", "auto"]
-    devices: int
+    devices: Count | Literal["auto"]
+    strategy: Literal["ddp", "fsdp"]
+    sync_batch_norm: bool
+    gradient_compression: Literal["none", "bf16", "fp16"]
+    launch: LaunchConfig
     precision: Literal["32", "bf16", "16", "64", "bf16-true", "16-true"]
     deterministic: bool
     channels_last: bool
@@ -140,12 +173,13 @@ class TrainerConfig(Section):
     overfit_batches: Count | None
     threads: Count | None
 
-    @field_validator("devices")
+    @field_validator("devices", mode="plain")
     @classmethod
-    def _one_device(cls, devices: int) -> int:
-        if devices != 1:
-            raise ValueError("1, as training on several devices is not available yet")
-        return devices
+    def _count_or_auto(cls, devices: Any) -> Any:
+        """As a union pydantic would tell a mistake once for each of its members."""
+        if devices == "auto" or (type(devices) is int and devices >= 1):
+            return devices
+        raise ValueError("a whole number from 1, or auto")
 
     @field_validator("gradient_clip_value")
     @classmethod
