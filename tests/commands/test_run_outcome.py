@@ -14,8 +14,8 @@ from click.testing import Result
 from kedro.io import DatasetError
 
 from fovea.commands.outcome import Outcome, outcome
-from fovea.commands.stopping import stoppable
 from fovea.core.errors import Interrupted, RunError, UserError
+from fovea.core.stopping import stoppable
 
 Kedro = Callable[..., Result]
 

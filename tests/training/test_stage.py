@@ -231,6 +231,7 @@ def test_overfit_learns_its_batches_by_heart(make_job: MakeJob, squares: Any) ->
 def test_the_worker_trains_what_the_work_folder_says(
     make_job: MakeJob, squares: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    from fovea.shards import folds
     from fovea.training import worker
 
     job = make_job(trainer={"max_epochs": 1})
@@ -240,8 +241,8 @@ def test_the_worker_trains_what_the_work_folder_says(
     resolved.write_bytes((work.path / "resolved.yaml").read_bytes())
     weights = (direct.path / "model.safetensors").read_bytes()
     let_go(remove=True)
-    monkeypatch.setattr(worker, "reopen", lambda address: {"made-up": squares}[address["prepared"]])
-    assert worker.main([str(resolved)]) == 0
+    monkeypatch.setattr(folds, "reopen", lambda address: {"made-up": squares}[address["prepared"]])
+    assert worker.main([str(resolved), str(tmp_path / "model")]) == 0
     assert (tmp_path / "model" / "model.safetensors").read_bytes() == weights
 
 

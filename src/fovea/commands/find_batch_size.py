@@ -25,9 +25,9 @@ def command(overrides: tuple[str, ...], seconds: float, env: str | None) -> None
       kedro find-batch-size data=cats_vs_dogs model=resnet50 trainer.precision=bf16
     """
     from fovea.commands.composed import prepared_job
-    from fovea.commands.stopping import stoppable
     from fovea.config import logs
     from fovea.core.errors import RunError
+    from fovea.core.stopping import stoppable
 
     logs.configure()
     with stoppable():

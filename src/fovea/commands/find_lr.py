@@ -34,10 +34,10 @@ def command(
       kedro run $(kedro find-lr | tail -1)
     """
     from fovea.commands.composed import prepared_job
-    from fovea.commands.stopping import stoppable
     from fovea.config import logs
     from fovea.core.errors import RunError, UserError
     from fovea.core.places import project_root
+    from fovea.core.stopping import stoppable
 
     if low >= high:
         raise UserError(f"--min={low:g} is not below --max={high:g}; choose rates in rising order")

@@ -17,12 +17,12 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from fovea.commands.outcome import told
-from fovea.commands.stopping import stoppable
 from fovea.config import logs
 from fovea.config.groups import groups
 from fovea.config.runtime_params import OVERRIDES_KEY, choice_refused, list_refused
 from fovea.core.errors import UserError, nearest
 from fovea.core.places import project_root
+from fovea.core.stopping import stoppable
 from fovea.pipeline_registry import NAMES
 
 _RUNNER = "SequentialRunner"

@@ -120,6 +120,15 @@ def configure(*, verbose: bool = False) -> None:
                 voices.verbose = verbose
 
 
+def is_verbose() -> bool:
+    """Whether everything that is logged is also said."""
+    return any(
+        isinstance(voices, Voices) and voices.verbose
+        for handler in logging.getLogger().handlers
+        for voices in handler.filters
+    )
+
+
 def log_file() -> Path | None:
     """The file that this process logs to, if it logs to one."""
     for handler in logging.getLogger().handlers:

@@ -19,6 +19,16 @@ def file_digest(path: Path, algorithm: str = "sha256") -> str:
     return hasher.hexdigest()
 
 
+def tree_digest(folder: Path, pattern: str) -> str:
+    """Hex sha256 of the names and bytes of the files below a folder whose names match a pattern."""
+    hasher = hashlib.sha256()
+    for path in sorted(folder.rglob(pattern)):
+        content = path.read_bytes()
+        hasher.update(f"{path.relative_to(folder).as_posix()} {len(content)};".encode())
+        hasher.update(content)
+    return hasher.hexdigest()
+
+
 def data_digest(value: Any) -> str:
     """Hex sha256 of plain data (dicts, lists, strings, numbers, booleans, None), independent of the order of keys.
 

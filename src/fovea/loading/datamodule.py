@@ -9,6 +9,7 @@ import numpy as np
 from pytorch_lightning import LightningDataModule
 
 from fovea.augment import single_threaded
+from fovea.config.shares import check_shares
 from fovea.core.errors import UserError
 from fovea.core.resources import local_ranks, usable_cores
 from fovea.loading.dataset import BatchDataset
@@ -69,7 +70,7 @@ class PictureDataModule(LightningDataModule):
         self._ranks = {"rank": rank, "world_size": world_size}
         self._processes = local_ranks(world_size)
         self._mix = augment.mix if augment.mix.is_on and overfit_batches is None else None
-        _check_shares(loader.batch_size, world_size, mixed=self._mix is not None)
+        check_shares(loader.batch_size, world_size, mixed=self._mix is not None)
         # OpenCV must not have threads of its own when workers are forked.
         single_threaded()
         train = prepared.split("train")
@@ -153,16 +154,3 @@ class PictureDataModule(LightningDataModule):
                 f"the {name} part of data '{self._data.name}' has {len(recipe.pictures)} pictures and needs at least "
                 f"{least}; change the fractions in prepare"
             )
-
-
-def _check_shares(batch_size: int, world_size: int, *, mixed: bool) -> None:
-    if batch_size % world_size:
-        raise UserError(
-            f"loader.batch_size {batch_size} cannot be shared evenly by {world_size} processes; choose a multiple of "
-            f"{world_size}"
-        )
-    if mixed and world_size > 1 and batch_size // world_size % 2:
-        raise UserError(
-            f"augment.mix mixes pairs of pictures, and loader.batch_size {batch_size} gives each of {world_size} "
-            f"processes {batch_size // world_size}; choose a multiple of {2 * world_size}"
-        )

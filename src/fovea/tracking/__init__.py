@@ -7,7 +7,7 @@ from fovea.tracking.data_run import log_data
 from fovea.tracking.facts import RunFacts
 from fovea.tracking.record import recorded_id
 from fovea.tracking.run import NullRun, Run
-from fovea.tracking.session import Summary, close, configure, finish, hold_open, stage
+from fovea.tracking.session import Summary, close, configure, configure_exported, exported, finish, hold_open, stage
 
 __all__ = [
     "NullRun",
@@ -16,6 +16,8 @@ __all__ = [
     "Summary",
     "close",
     "configure",
+    "configure_exported",
+    "exported",
     "finish",
     "hold_open",
     "log_data",

@@ -38,6 +38,15 @@ class RunFacts:
     overrides: Sequence[str] = ()
     command: str = ""
 
+    def plain(self) -> dict[str, Any]:
+        """As plain data, of which the same facts can be made."""
+        return {
+            "config": self.logged_config,  # without what may hold a password
+            "choices": dict(self.choices),
+            "overrides": list(self.overrides),
+            "command": self.command,
+        }
+
     @property
     def logged_config(self) -> dict[str, Any]:
         """The config without `tracking`, which says where the run is kept and not what it is."""

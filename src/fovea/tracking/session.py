@@ -17,7 +17,7 @@ from fovea.tracking.facts import RunFacts, environment, origin_tags, process_tag
 from fovea.tracking.params import cut
 from fovea.tracking.record import RunRecord, new_key, read_record
 from fovea.tracking.run import NullRun, Run
-from fovea.tracking.uri import portable, resolve
+from fovea.tracking.uri import portable, redacted, resolve
 
 log = logging.getLogger("fovea.tracking")
 
@@ -90,6 +90,28 @@ def configure(settings: Mapping[str, Any], facts: RunFacts | None = None) -> Non
         on_error=cast(Literal["continue", "stop"], settings.get("on_error", "continue")),
         facts=facts or RunFacts(),
     )
+
+
+def exported() -> dict[str, Any] | None:
+    """This process's settings as plain data, without passwords, for a process that goes on elsewhere."""
+    session = current()
+    if session is None:
+        return None
+    settings = {"uri": portable(session.uri), "experiment": session.experiment, "on_error": session.on_error}
+    return {"settings": settings, "facts": session.facts.plain()}
+
+
+def configure_exported(content: Mapping[str, Any]) -> None:
+    """Takes up what `exported` gave; a password comes with the environment's URI.
+
+    Raises:
+        UserError: The store's URI is none that MLflow can use.
+    """
+    settings = dict(content["settings"])
+    named = os.environ.get("MLFLOW_TRACKING_URI", "")
+    if named and redacted(named) == settings["uri"]:
+        settings["uri"] = named
+    configure(settings, RunFacts(**content["facts"]))
 
 
 def hold_open() -> None:

@@ -24,6 +24,7 @@ from fovea.training.job import TrainJob
 from fovea.training.loss import Loss
 from fovea.training.module import ClassifierModule
 from fovea.training.network import build_network, load_first_weights
+from fovea.training.ranks import ALONE, Ranks
 from fovea.training.schedules import Steps
 from fovea.training.weights import class_weights
 
@@ -52,10 +53,15 @@ class Assembly(NamedTuple):
     matching: Matching | None = None
 
 
-def assemble(job: TrainJob, prepared: PreparedData) -> Assembly:
+def assemble(job: TrainJob, prepared: PreparedData, ranks: Ranks = ALONE) -> Assembly:
     """Makes the network with its first weights, the loaders, and the module with its loss and optimiser.
 
     Where a head is trained on kept features, those that were not computed before are computed now.
+
+    Args:
+        job: What to train.
+        prepared: On what.
+        ranks: The place of this process among all.
 
     Raises:
         UserError: The model, its weights, the augmentation, the loss or the teacher does not fit the data, the
@@ -73,14 +79,14 @@ def assemble(job: TrainJob, prepared: PreparedData) -> Assembly:
         _empty_new_heads(network.net, matching.new)
     groups = finetuning_groups(network.net, job.finetune, job.optimizer, reused)
     parts = _on_features if keeps_features(job) else _on_pictures
-    assembly = parts(job, prepared, network, groups)._replace(matching=matching)
+    assembly = parts(job, prepared, network, groups, ranks)._replace(matching=matching)
     if assembly.freezing.is_needed:
         assembly.freezing.freeze(1)
     return assembly
 
 
 def _on_pictures(
-    job: TrainJob, prepared: PreparedData, network: NormalizedNet, groups: list[dict[str, Any]]
+    job: TrainJob, prepared: PreparedData, network: NormalizedNet, groups: list[dict[str, Any]], ranks: Ranks
 ) -> Assembly:
     data = PictureDataModule(
         prepared,
@@ -90,6 +96,8 @@ def _on_pictures(
         seed=job.seed,
         limit_batches=job.trainer.limit_batches,
         overfit_batches=job.trainer.overfit_batches,
+        rank=ranks.rank,
+        world_size=ranks.world_size,
     )
     steps = Steps.of(len(data.train_dataloader()), job.trainer)
     name = job.loss.distill.teacher
@@ -107,7 +115,7 @@ def _on_pictures(
 
 
 def _on_features(
-    job: TrainJob, prepared: PreparedData, network: NormalizedNet, groups: list[dict[str, Any]]
+    job: TrainJob, prepared: PreparedData, network: NormalizedNet, groups: list[dict[str, Any]], ranks: Ranks
 ) -> Assembly:
     _refuse_new_layers(groups)
     tables = {}

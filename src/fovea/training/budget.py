@@ -8,6 +8,8 @@ from typing import Any
 
 import pytorch_lightning as pl
 
+from fovea.training.accord import Accord
+
 log = logging.getLogger("fovea")
 
 
@@ -26,6 +28,7 @@ class Budget(pl.Callback):
         self._before = 0.0
         self._start = time.monotonic()
         self._is_over = False
+        self._accord = Accord()
 
     def state_dict(self) -> dict[str, Any]:
         """The seconds used so far, and whether they were too many."""
@@ -42,6 +45,7 @@ class Budget(pl.Callback):
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Starts the clock; trains no further where the checkpoint is that of the end."""
         self._start = time.monotonic()
+        self._accord = Accord(pl_module.device)
         trainer.should_stop = trainer.should_stop or self._is_over
 
     def on_train_batch_end(
@@ -53,10 +57,10 @@ class Budget(pl.Callback):
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Begins no further epoch when validation took the rest of the time."""
-        self._look(trainer)
+        self._look(trainer, now=True)
 
-    def _look(self, trainer: pl.Trainer) -> None:
-        if self._used < 60 * self._minutes or trainer.should_stop:
+    def _look(self, trainer: pl.Trainer, *, now: bool = False) -> None:
+        if trainer.should_stop or not self._accord.reached([self._used >= 60 * self._minutes], now=now)[0]:
             return
         trainer.should_stop = self._is_over = True
         log.info(

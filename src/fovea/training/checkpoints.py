@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from fovea.config.schema import CheckpointConfig
 from fovea.core.errors import Interrupted
 from fovea.core.files import atomic_file, explained
+from fovea.training.accord import Accord
 from fovea.training.module import ClassifierModule
 
 log = logging.getLogger(__name__)
@@ -116,6 +117,7 @@ class Checkpointer(Checkpoint):
         self._stop = stop
         self.best: dict[str, float] | None = None
         self._saved_at = time.monotonic()
+        self._accord = Accord()
 
     def state_dict(self) -> dict[str, Any]:
         """The best value so far and its epoch."""
@@ -128,6 +130,7 @@ class Checkpointer(Checkpoint):
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Takes the signals over from Lightning, which would let a killed run pass for a finished one."""
         self._stop.listen()
+        self._accord = Accord(pl_module.device)
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -136,9 +139,10 @@ class Checkpointer(Checkpoint):
         stepped = (batch_idx + 1) % trainer.accumulate_grad_batches == 0
         if trainer.is_last_batch or trainer.should_stop or not stepped:
             return
-        if self._stop.signum is not None or self._due(trainer.global_step):
+        told, late = self._accord.reached([self._stop.signum or 0, self._is_late])
+        if told or late or self._falls_on(trainer.global_step):
             self._save(trainer)
-        self._heed()
+        _heed(told)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Keeps the weights if they are the best so far, and the state of the run."""
@@ -146,14 +150,19 @@ class Checkpointer(Checkpoint):
         values = {f"val/{name}": value for name, value in module.val_tally.compute().items()}
         if self._is_better(values[self._config.monitor]):
             self.best = {"epoch": trainer.current_epoch + 1, **values}
-            save_tensors(module.delivered(), self._folder / self.BEST)
+            if trainer.is_global_zero:
+                save_tensors(module.delivered(), self._folder / self.BEST)
         self._save(trainer)
-        self._heed()
+        _heed(self._accord.reached([self._stop.signum or 0], now=True)[0])
 
-    def _due(self, step: int) -> bool:
-        every, minutes = self._config.every_n_steps, self._config.every_minutes
-        by_steps = every is not None and step % every == 0
-        return by_steps or (minutes is not None and time.monotonic() - self._saved_at >= 60 * minutes)
+    @property
+    def _is_late(self) -> bool:
+        minutes = self._config.every_minutes
+        return minutes is not None and time.monotonic() - self._saved_at >= 60 * minutes
+
+    def _falls_on(self, step: int) -> bool:
+        every = self._config.every_n_steps
+        return every is not None and step % every == 0
 
     def _is_better(self, value: float) -> bool:
         if self.best is None:
@@ -163,10 +172,14 @@ class Checkpointer(Checkpoint):
 
     def _save(self, trainer: pl.Trainer) -> None:
         path = self._folder / self.LAST
-        with explained(f"writing the checkpoint {path}"), atomic_file(path) as temporary:
-            trainer.save_checkpoint(temporary, weights_only=False)
+        if trainer.is_global_zero:
+            with explained(f"writing the checkpoint {path}"), atomic_file(path) as temporary:
+                trainer.save_checkpoint(temporary, weights_only=False)
+        else:
+            trainer.save_checkpoint(path, weights_only=False)  # takes part, and writes nothing
         self._saved_at = time.monotonic()
 
-    def _heed(self) -> None:
-        if self._stop.signum is not None:
-            raise Interrupted(self._stop.signum)
+
+def _heed(signum: int) -> None:
+    if signum:
+        raise Interrupted(signum)

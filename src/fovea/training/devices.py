@@ -5,11 +5,13 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
+from fovea.config.shares import check_shares
 from fovea.core.errors import UserError
 from fovea.core.resources import usable_cores
 
 if TYPE_CHECKING:
     from fovea.config.schema import TrainerConfig
+    from fovea.training.job import TrainJob
 
 log = logging.getLogger("fovea")
 
@@ -33,18 +35,20 @@ def count_devices(trainer: TrainerConfig) -> int:
         return max(gpus, 1)
     if gpus and trainer.devices > gpus:
         raise UserError(
-            f"trainer.devices={trainer.devices}, but torch finds {gpus} GPU(s); take trainer.devices={gpus} or auto, or "
-            "trainer.accelerator=cpu"
+            f"trainer.devices={trainer.devices}, but torch finds {gpus} GPU(s); take trainer.devices={gpus} or auto, "
+            "or trainer.accelerator=cpu"
         )
     return trainer.devices
 
 
-def check_devices(trainer: TrainerConfig, devices: int) -> None:
+def check_devices(job: TrainJob, devices: int) -> None:
     """Refuses what cannot run on so many devices of this machine.
 
     Raises:
-        UserError: Several machines are asked for, or a strategy that needs GPUs.
+        UserError: Several machines are asked for, a strategy that needs GPUs, or a batch that cannot be shared.
     """
+    trainer = job.trainer
+    check_shares(job.loader.batch_size, devices, mixed=is_mixed(job))
     if trainer.launch.nodes > 1:
         raise UserError(
             f"trainer.launch.nodes={trainer.launch.nodes} needs a process on each of them; `kedro submit` writes what "
@@ -58,3 +62,8 @@ def check_devices(trainer: TrainerConfig, devices: int) -> None:
     cores = usable_cores()
     if devices > cores:
         log.warning("train: %d processes share %d core(s); trainer.devices=%d is faster", devices, cores, cores)
+
+
+def is_mixed(job: TrainJob) -> bool:
+    """Whether pictures of a batch are mixed with each other."""
+    return job.augment.mix.is_on and job.trainer.overfit_batches is None

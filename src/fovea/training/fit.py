@@ -14,19 +14,23 @@ from torch import nn
 
 from fovea.training.assembly import assemble
 from fovea.training.averaging import Averaging
+from fovea.training.beating import Beating
 from fovea.training.budget import Budget
 from fovea.training.checkpoints import Checkpointer, StopSignals, usable_checkpoint
 from fovea.training.checks import check_machine
 from fovea.training.compiling import compiled
 from fovea.training.divergence import Divergence
+from fovea.training.heartbeat import own_heart
 from fovea.training.job import TrainJob
 from fovea.training.out_of_memory import memory_told
 from fovea.training.patience import EarlyStopping, Plateau
 from fovea.training.plan import plan
 from fovea.training.progress import ProgressBar, epoch_line, wants_bar
 from fovea.training.randomness import StepRandomness
+from fovea.training.ranks import ALONE, Ranks
 from fovea.training.recorder import Recorder, Row
 from fovea.training.schedules import Steps
+from fovea.training.strategies import SharedStatistics, first_of_all, strategy_of
 
 if TYPE_CHECKING:
     from fovea.shards import PreparedData
@@ -52,21 +56,24 @@ class Fit:
         self.best = best
 
 
-def fit(job: TrainJob, prepared: PreparedData, folder: Path, run: Run) -> Fit:
+def fit(job: TrainJob, prepared: PreparedData, folder: Path, run: Run, ranks: Ranks = ALONE) -> Fit:
     """Trains, from the checkpoint in `folder` if there is one.
+
+    One of several processes gives the same as all others do.
 
     Args:
         job: What to train.
         prepared: On what.
         folder: Where the checkpoints go.
         run: The MLflow run that the metrics of each epoch go to.
+        ranks: The place of this process among all.
 
     Raises:
         UserError: The model does not fit the data, or the precision the machine.
         RunError: Training diverged, memory ran out, or a checkpoint could not be written.
         Interrupted: A signal ended it; the checkpoint has been saved.
     """
-    assembly = assemble(job, prepared)
+    assembly = assemble(job, prepared, ranks)
 
     def report(row: Row, pictures_per_second: float) -> None:
         step = int(row["epoch"])
@@ -78,7 +85,7 @@ def fit(job: TrainJob, prepared: PreparedData, folder: Path, run: Run) -> Fit:
     recorder = Recorder(report)
     stop = StopSignals()
     checkpointer = Checkpointer(folder, job.callbacks.checkpoint, stop)
-    start = usable_checkpoint(folder / Checkpointer.LAST)
+    start = _start(folder, ranks)
     lines = plan(job, assembly.module, assembly.steps)
     run.log_text("\n".join(lines) + "\n", "config/plan.txt")
     for line in lines:
@@ -91,12 +98,31 @@ def fit(job: TrainJob, prepared: PreparedData, folder: Path, run: Run) -> Fit:
     with memory_told(job, prepared), quiet(), stop, compiled(assembly.module.net, wanted=job.trainer.compile):
         watchers = [Divergence(job.optimizer.lr, folder / Checkpointer.LAST), *_watchers(job, assembly.steps)]
         freezing = [assembly.freezing] if assembly.freezing.is_needed else []
-        callbacks = [StepRandomness(job.seed), *freezing, *watchers, recorder, *_judges(job), checkpointer]
-        trainer = make_trainer(job, folder, callbacks)
+        together = _together(ranks)
+        callbacks = [StepRandomness(job.seed), *freezing, *watchers, *together, recorder, *_judges(job), checkpointer]
+        assembly.freezing.let_join()
+        sharing = strategy_of(job.trainer, ranks, joins_later=assembly.freezing.has_late)
+        trainer = make_trainer(job, folder, callbacks, **sharing)
         trainer.fit(assembly.module, datamodule=assembly.data, ckpt_path=start, weights_only=True)
     network = assembly.network.float().requires_grad_(True)
     network.load_state_dict(assembly.module.delivered())
     return Fit(network, recorder.rows, checkpointer.best)
+
+
+def _start(folder: Path, ranks: Ranks) -> Path | None:
+    """The checkpoint to go on from, which rank 0 chooses."""
+    found = usable_checkpoint(folder / Checkpointer.LAST) if ranks.is_first else None
+    said = first_of_all(None if found is None else str(found))
+    return None if said is None else Path(said)
+
+
+def _together(ranks: Ranks) -> Iterator[pl.Callback]:
+    """What several processes need: one state of batch norms, and signs of life."""
+    if ranks.world_size > 1:
+        yield SharedStatistics()
+    heart = own_heart()
+    if heart is not None:
+        yield Beating(heart)
 
 
 def _watchers(job: TrainJob, steps: Steps) -> Iterator[pl.Callback]:
@@ -134,7 +160,7 @@ def make_trainer(job: TrainJob, folder: Path, callbacks: list[pl.Callback], **ch
     options: dict[str, Any] = {
         "max_epochs": config.max_epochs,
         "accelerator": config.accelerator,
-        "devices": config.devices,
+        "devices": 1,
         "precision": _PRECISION.get(config.precision, config.precision),
         "deterministic": config.deterministic,
         "accumulate_grad_batches": config.accumulate_batches,
@@ -166,6 +192,8 @@ def quiet() -> Iterator[None]:
         warnings.filterwarnings("ignore", message=".*module.* in eval mode at the start of training.*")
         # The work folder holds our own checkpoints; Lightning expects to own the folder.
         warnings.filterwarnings("ignore", message=".*Checkpoint directory .* exists and is not empty.*")
+        # What is logged of validation is the same on every process already.
+        warnings.filterwarnings("ignore", message=".*recommended to use .*sync_dist=True.*")
         # Lightning 2.6 reads trees in a way that torch 2.14 has renamed.
         warnings.filterwarnings("ignore", message=".*LeafSpec.*is deprecated.*")
         try:

@@ -32,6 +32,19 @@ class Freezing(pl.Callback):
         """Whether any parameter is frozen at any time."""
         return any(epoch != 1 for epoch in self._joins.values())
 
+    @property
+    def has_late(self) -> bool:
+        """Whether parameters join after the first epoch."""
+        return any(epoch is not None and epoch > 1 for epoch in self._joins.values())
+
+    def let_join(self) -> None:
+        """Lets all parameters that are ever trained ask for a gradient, so that processes come to share all of them.
+
+        torch's DDP looks once, when it begins (https://github.com/pytorch/pytorch/issues/22049).
+        """
+        for name, parameter in self._net.named_parameters():
+            parameter.requires_grad_(self._joins[name] is not None)
+
     def freeze(self, epoch: int) -> None:
         """Brings the network into the state of an epoch, counted from 1."""
         trained = {name for name, joins in self._joins.items() if joins is not None and joins <= epoch}

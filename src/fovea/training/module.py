@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 import pytorch_lightning as pl
@@ -16,6 +16,7 @@ from fovea.augment import mixing
 from fovea.config.schema import OptimizerConfig, ScheduleConfig
 from fovea.loading import Batch
 from fovea.models import auxiliary
+from fovea.training.accord import of_all
 from fovea.training.groups import parameter_groups
 from fovea.training.loss import Loss
 from fovea.training.optimizers import build_optimizer
@@ -24,7 +25,7 @@ from fovea.training.teacher import Teacher
 
 
 class Tally(torchmetrics.Metric):
-    """Loss and accuracy over an epoch, as sums that add up over processes and survive a checkpoint."""
+    """Loss and accuracy over an epoch, as sums that add up over processes."""
 
     full_state_update = False
     loss_sum: Tensor
@@ -34,7 +35,7 @@ class Tally(torchmetrics.Metric):
     def __init__(self) -> None:
         super().__init__()
         for name in ("loss_sum", "correct", "count"):
-            self.add_state(name, torch.zeros((), dtype=torch.float64), dist_reduce_fx="sum", persistent=True)
+            self.add_state(name, torch.zeros((), dtype=torch.float64), dist_reduce_fx="sum")
 
     def update(self, loss: Tensor, logits: Tensor, labels: Tensor) -> None:
         """Adds a batch.
@@ -47,6 +48,17 @@ class Tally(torchmetrics.Metric):
         self.loss_sum += loss.detach() * len(labels)
         self.correct += (logits.detach().argmax(1) == labels).sum()
         self.count += len(labels)
+
+    def sums(self) -> list[float]:
+        """The sums of this process."""
+        return [float(self.loss_sum), float(self.correct), float(self.count)]
+
+    def take_up(self, sums: Sequence[float]) -> None:
+        """Goes on from the sums of an earlier process."""
+        self.reset()
+        self.loss_sum, self.correct, self.count = (torch.as_tensor(one, dtype=torch.float64) for one in sums)
+        self.to(self.device)
+        self._update_count = int(any(sums))
 
     def compute(self) -> dict[str, float]:
         """`loss` and `acc` so far; NaN where nothing was counted."""
@@ -156,12 +168,18 @@ class ClassifierModule(pl.LightningModule):
             group["lr"] = rate * factor
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keeps what is no tensor."""
+        """Keeps what is in no tensor of rank 0; every process comes by."""
         checkpoint["lr_scale"] = self.lr_scale
+        checkpoint["train_sums"] = of_all(self.train_tally.sums())
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Takes up what is no tensor."""
+        """Takes up what is in no tensor of rank 0; of another number of processes, rank 0 takes up all sums."""
         self.lr_scale = checkpoint["lr_scale"]
+        sums, world_size = checkpoint["train_sums"], self.trainer.world_size
+        if len(sums) != world_size:
+            nothing = [0.0] * len(sums[0])
+            sums = [[sum(column) for column in zip(*sums, strict=True)], *[nothing] * (world_size - 1)]
+        self.train_tally.take_up(sums[self.trainer.global_rank])
 
     def _pictures(self, batch: Batch) -> Tensor:
         images = batch.images if batch.mix is None else mixing.apply(batch.images, batch.mix)

@@ -11,10 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fovea import tracking
+from fovea.config.shares import check_shares
 from fovea.core.errors import RunError, UserError
 from fovea.core.files import atomic_directory, link_or_copy
 from fovea.training.checks import check_machine
+from fovea.training.devices import check_devices, count_devices, is_mixed
 from fovea.training.job import TrainJob
+from fovea.training.ranks import ALONE, Ranks
 from fovea.training.result import FACTS, HISTORY, LAYERS, RECORD, WEIGHTS, TrainedModel
 from fovea.training.workfolder import WorkFolder, let_go
 
@@ -32,6 +35,8 @@ log = logging.getLogger("fovea")
 def train(job: TrainJob, prepared: PreparedData, tags: Mapping[str, str] | None = None) -> TrainedModel:
     """Trains a job, or goes on where an earlier process was stopped, or takes up what it had finished.
 
+    On one device in this process, on several in processes of their own (`fovea.training.launcher`).
+
     Args:
         job: What to train.
         prepared: On what.
@@ -42,21 +47,85 @@ def train(job: TrainJob, prepared: PreparedData, tags: Mapping[str, str] | None 
         RunError: Training failed, or another process trains the same job.
         Interrupted: A signal ended it; the same call goes on from its checkpoint.
     """
-    job = checked(job, prepared)
-    digest = job.digest(prepared.meta.digest)
+    devices = count_devices(job.trainer)
+    check_devices(job, devices)
+    if devices == 1:
+        train_here(job, prepared, tags)
+        return TrainedModel.open(work_of(job, prepared).result)
+    job = checked(job, prepared, builds=False)
     work = work_of(job, prepared)
     work.take()
     try:
-        work.write_job(job, prepared.address)
-        _train(job, prepared, digest, work, tags or {})
+        if not work.is_finished:
+            work.write_job(job, prepared.address, tags)
+            _launch(work, job, devices)
     except BaseException:
         let_go(remove=False)
         raise
     return TrainedModel.open(work.result)
 
 
-def checked(job: TrainJob, prepared: PreparedData) -> TrainJob:
+def train_here(
+    job: TrainJob,
+    prepared: PreparedData,
+    tags: Mapping[str, str] | None = None,
+    ranks: Ranks = ALONE,
+    *,
+    is_launched: bool = False,
+) -> TrainedModel | None:
+    """Trains a job in this process, alone or as one of several that were joined before.
+
+    Args:
+        job: What to train.
+        prepared: On what.
+        tags: Of the run, beside its own.
+        ranks: The place of this process among all.
+        is_launched: Whether the process that started this one holds the work folder.
+
+    Returns:
+        The model; None on ranks other than 0.
+    """
+    job = checked(job, prepared)
+    check_shares(job.loader.batch_size, ranks.world_size, mixed=is_mixed(job))
+    digest = job.digest(prepared.meta.digest)
+    work = work_of(job, prepared)
+    try:
+        if ranks.is_first and not is_launched:
+            work.take()
+            work.write_job(job, prepared.address, tags)
+        if ranks.is_first or not work.is_finished:
+            _train(job, prepared, digest, work, tags or {}, ranks)
+    except BaseException:
+        let_go(remove=False)
+        raise
+    return TrainedModel.open(work.result) if ranks.is_first else None
+
+
+def _launch(work: WorkFolder, job: TrainJob, devices: int) -> None:
+    """Trains in processes of their own, and sees to it that the MLflow run ends as they did."""
+    from fovea.training.launcher import Group, launch
+
+    log.info("train: %s in %d processes, at most %d epochs", work.path.name, devices, job.trainer.max_epochs)
+    try:
+        launch(work.resolved, Group(devices), job.trainer)
+    except UserError:
+        if not work.record.exists():
+            work.remove()
+        raise
+    except BaseException:
+        if not work.record.exists():
+            raise
+        with tracking.stage("train", record=work.record):
+            raise
+
+
+def checked(job: TrainJob, prepared: PreparedData, *, builds: bool = True) -> TrainJob:
     """The job with all that the data and the weights to begin with decide; refuses it before anything is written.
+
+    Args:
+        job: What to train.
+        prepared: On what.
+        builds: Whether to build the network for it, which loads torch; the processes of a launcher do it themselves.
 
     Raises:
         UserError: Job, data, machine, network and weights do not fit each other.
@@ -65,7 +134,7 @@ def checked(job: TrainJob, prepared: PreparedData) -> TrainJob:
     check_fit(job, prepared)
     check_machine(job.trainer)
     job = job.with_classes(prepared.meta.classes).with_weights()
-    if not work_of(job, prepared).is_finished:
+    if builds and not work_of(job, prepared).is_finished:
         from fovea.training.network import check_network
 
         check_network(job.model, job.data)
@@ -104,11 +173,14 @@ def check_fit(job: TrainJob, prepared: PreparedData) -> None:
         )
 
 
-def _train(job: TrainJob, prepared: PreparedData, digest: str, work: WorkFolder, tags: Mapping[str, str]) -> None:
+def _train(
+    job: TrainJob, prepared: PreparedData, digest: str, work: WorkFolder, tags: Mapping[str, str], ranks: Ranks
+) -> None:
     name = work.path.name
     with tracking.stage("train", record=work.record, run_name=name, params=job.plain()) as run:
         meta = prepared.meta
-        run.set_tags({**tags, "config_digest": digest, "data_digest": meta.digest, "precision": job.trainer.precision})
+        facts = {"config_digest": digest, "data_digest": meta.digest, "precision": job.trainer.precision}
+        run.set_tags({**tags, **facts, "world_size": ranks.world_size})
         tracking.log_data(run, prepared.origin)
         if work.is_finished:
             log.info("train: %s was trained before; only what comes after was missing", name)
@@ -117,11 +189,13 @@ def _train(job: TrainJob, prepared: PreparedData, digest: str, work: WorkFolder,
 
             log.info("train: %s, at most %d epochs", name, job.trainer.max_epochs)
             start = time.perf_counter()
-            outcome = fit(job, prepared, work.path, run)
+            outcome = fit(job, prepared, work.path, run, ranks)
+            if not ranks.is_first:
+                return
             run.log_metrics({"time/fit_seconds": time.perf_counter() - start})
             _deliver(job, prepared, digest, work, outcome)
         run.log_artifacts(work.result, "model")
-        run.log_artifact(work.path / "resolved.yaml", "config")
+        run.log_artifact(work.resolved, "config")
 
 
 def _deliver(job: TrainJob, prepared: PreparedData, digest: str, work: WorkFolder, outcome: Fit) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import yaml
 
+from fovea import tracking
 from fovea.core.errors import RunError
 from fovea.core.files import atomic_file
 from fovea.core.locks import exclusive
@@ -72,16 +73,23 @@ class WorkFolder:
     def _lock(self) -> Path:
         return self.path.parent / f".{self.path.name}.lock"
 
-    def write_job(self, job: TrainJob, address: Mapping[str, Any]) -> None:
+    @property
+    def resolved(self) -> Path:
+        """The file that says what is trained, on what, and where that is recorded."""
+        return self.path / "resolved.yaml"
+
+    def write_job(self, job: TrainJob, address: Mapping[str, Any], tags: Mapping[str, str] | None = None) -> None:
         """Writes `resolved.yaml`, which `python -m fovea.training.worker` takes.
 
         Args:
             job: What is trained.
             address: On what; `PreparedData.address`.
+            tags: Of the MLflow run, which is recorded where this process records its own.
         """
         self.path.mkdir(parents=True, exist_ok=True)
-        text = yaml.safe_dump({"job": job.plain(), **address}, sort_keys=False)
-        with atomic_file(self.path / "resolved.yaml") as temporary:
+        content = {"job": job.plain(), **address, "tracking": tracking.exported(), "tags": dict(tags or {})}
+        text = yaml.safe_dump(content, sort_keys=False)
+        with atomic_file(self.resolved) as temporary:
             temporary.write_text(text)
 
     def remove(self) -> None:

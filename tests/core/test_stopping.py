@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from fovea.commands.stopping import stoppable
 from fovea.core.errors import Interrupted
+from fovea.core.stopping import stoppable
 
 
 class _Garbage:

@@ -1,0 +1,200 @@
+"""torch's elastic agent, with our words, our patience, and an eye for what a restart cannot mend."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+import time
+import uuid
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from torch.distributed.elastic.agent.server.api import RunResult, WorkerGroup, WorkerSpec, WorkerState
+from torch.distributed.elastic.agent.server.local_elastic_agent import LocalElasticAgent
+from torch.distributed.elastic.multiprocessing import LogsDest, LogsSpecs
+from torch.distributed.elastic.rendezvous import RendezvousParameters
+from torch.distributed.elastic.rendezvous.api import RendezvousConnectionError, RendezvousError
+from torch.distributed.elastic.rendezvous.registry import get_rendezvous_handler
+
+from fovea.core.errors import RunError
+from fovea.training import heartbeat
+from fovea.training.failures import REPORT, Failure, cause
+
+if TYPE_CHECKING:
+    from fovea.config.schema import LaunchConfig
+    from fovea.training.launcher import Group
+
+log = logging.getLogger("fovea")
+
+_LOOK_SECONDS = 0.1
+_GOODBYE_SECONDS = 60  # to save a checkpoint after a signal
+_COME_SECONDS = 600  # for the machines to come together
+
+
+class _Folders(LogsSpecs):
+    """Rank 0 of this machine speaks for all; what the others say goes to a file each.
+
+    Args:
+        folder: Where the files and the signs of life lie.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(log_dir=str(folder))
+        self.attempt = 0
+
+    @property
+    def root_log_dir(self) -> str:
+        """The folder."""
+        return str(self._root_log_dir)
+
+    def of(self, local_rank: int) -> Path:
+        """The folder of a process in the present attempt."""
+        return Path(self.root_log_dir) / str(self.attempt) / str(local_rank)
+
+    def reify(self, envs: dict[int, dict[str, str]]) -> LogsDest:
+        """Makes the folders of an attempt and tells the processes of them."""
+        self.attempt += 1
+        nowhere = dict.fromkeys(envs, "")
+        outputs, reports = dict(nowhere), {}
+        for local_rank, environment in envs.items():
+            folder = self.of(local_rank)
+            folder.mkdir(parents=True)
+            reports[local_rank] = str(folder / "report.json")
+            environment |= {REPORT: reports[local_rank], heartbeat.PATH: str(folder)}
+            if environment["RANK"] != "0":
+                outputs[local_rank] = str(folder / "output.log")
+        return LogsDest(outputs, dict(outputs), nowhere, dict(nowhere), reports, "", "")
+
+
+class Agent(LocalElasticAgent):
+    """Keeps the processes of this machine running.
+
+    Args:
+        spec: What they are.
+        folders: Where they leave word.
+        launch: How patient to be.
+    """
+
+    def __init__(self, spec: WorkerSpec, folders: _Folders, launch: LaunchConfig) -> None:
+        super().__init__(spec, folders, exit_barrier_timeout=_GOODBYE_SECONDS, shutdown_timeout=_GOODBYE_SECONDS)
+        self._folders = folders
+        self._launch = launch
+        self._hung: dict[int, str] = {}
+        self.failures: list[Failure] = []
+
+    def _start_workers(self, worker_group: WorkerGroup) -> dict[int, Any]:
+        self._hung = {}
+        started: dict[int, Any] = super()._start_workers(worker_group)
+        context = self._pcontext
+        if context is None:
+            raise AssertionError
+        # Where one has died the others wait for it in vain, and what they have is on disk: no time is lost on them.
+        close = context.close
+        context.close = lambda death_sig=None, timeout=_GOODBYE_SECONDS: close(  # type: ignore[method-assign]
+            death_sig or signal.SIGKILL, timeout
+        )
+        return started
+
+    def _shutdown(self, death_sig: signal.Signals = signal.SIGTERM, timeout: int = _GOODBYE_SECONDS) -> None:
+        super()._shutdown(death_sig, timeout)
+
+    def _monitor_workers(self, worker_group: WorkerGroup) -> RunResult:
+        self._kill_hung(worker_group)
+        result: RunResult = super()._monitor_workers(worker_group)
+        if result.state is WorkerState.FAILED:
+            self.failures = [self._failure(worker_group, rank, one) for rank, one in result.failures.items()]
+            first = cause(self.failures)
+            if first.is_final:
+                self._remaining_restarts = 0
+            elif self._remaining_restarts:
+                attempt = self._launch.max_restarts - self._remaining_restarts + 1
+                log.warning(
+                    "train: %s; all processes start anew from the last checkpoint (restart %d of %d)",
+                    first.sentence,
+                    attempt,
+                    self._launch.max_restarts,
+                )
+        return result
+
+    def _failure(self, worker_group: WorkerGroup, rank: int, failure: Any) -> Failure:
+        local = failure.local_rank
+        beat = heartbeat.last_beat(self._folders.of(local))
+        words = self._hung.get(local) or (beat.words if beat is not None else "")
+        if failure.exitcode == 0 or not failure.error_file_data.get("message"):
+            return Failure(rank, failure.exitcode, "", words)
+        return Failure.of(rank, failure.exitcode, failure.error_file_data, words)
+
+    def _kill_hung(self, worker_group: WorkerGroup) -> None:
+        """Kills the processes that hold the others up, once all of them have stood still for too long."""
+        beats = {one.local_rank: heartbeat.last_beat(self._folders.of(one.local_rank)) for one in worker_group.workers}
+        known = {local: beat for local, beat in beats.items() if beat is not None and beat.epoch}
+        if not known or self._hung:
+            return
+        still = time.monotonic() - max(beat.when for beat in known.values())
+        if still < self._launch.timeout_seconds:
+            return
+        pids = {worker.local_rank: int(worker.id) for worker in worker_group.workers}
+        halted = [local for local in known if heartbeat.is_stopped(pids[local])]
+        last = min(beat.place for beat in known.values())
+        guilty = halted or [local for local, beat in known.items() if beat.place == last]
+        for local in guilty:
+            words = "halted by a signal" if local in halted else "hung"
+            self._hung[local] = (
+                f"as it made no step for {still:.0f} s (trainer.launch.timeout_seconds), {words} {known[local].words}"
+            )
+            os.killpg(pids[local], signal.SIGKILL)
+
+
+def run_agent(arguments: Sequence[str], group: Group, launch: LaunchConfig, folder: Path) -> list[Failure]:
+    """Runs Python with these arguments in every process until all have ended well, or one cannot.
+
+    Returns:
+        What ended them, if they did not end well.
+
+    Raises:
+        RunError: The machines do not come together.
+    """
+    least, most = group.nodes
+    alone = group.rendezvous is None
+    parameters = RendezvousParameters(
+        backend="c10d",
+        endpoint=group.rendezvous or "127.0.0.1:0",
+        run_id=uuid.uuid4().hex if alone else group.job,
+        min_nodes=least,
+        max_nodes=most,
+        local_addr="127.0.0.1" if alone else None,
+        join_timeout=_COME_SECONDS,
+        last_call_timeout=15,
+        keep_alive_interval=2,
+        keep_alive_max_attempt=3,
+    )
+    try:
+        handler = get_rendezvous_handler(parameters)
+        spec = WorkerSpec(
+            role="train",
+            local_world_size=group.processes,
+            entrypoint=sys.executable,
+            args=tuple(arguments),
+            rdzv_handler=handler,
+            max_restarts=launch.max_restarts,
+            monitor_interval=_LOOK_SECONDS,
+            local_addr="127.0.0.1" if alone else None,
+        )
+        agent = Agent(spec, _Folders(folder), launch)
+        try:
+            result = agent.run()
+        finally:
+            handler.shutdown()
+    except (RendezvousConnectionError, RendezvousError) as error:
+        raise RunError(
+            f"the machines did not come together at {group.rendezvous} ({_first_line(error)}); check that HOST is one "
+            "of them, that PORT is free there and open to the others, and that all use the same --nodes and --job"
+        ) from error
+    return agent.failures if result.is_failed() else []
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).splitlines()[0].rstrip(".")

@@ -1,0 +1,139 @@
+"""Starts the processes of a training on this machine, replaces those that die, and says what became of them.
+
+    python -m fovea.training.launcher RESOLVED.yaml [--processes N] [--nodes MIN:MAX --rendezvous HOST:PORT]
+
+On several machines the same command runs on each; they must share the project's folder. HOST is one of them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fovea.config import logs
+from fovea.core.errors import FoveaError, Interrupted, RunError, UserError
+from fovea.core.resources import usable_cores
+from fovea.core.stopping import stoppable
+from fovea.training.failures import Failure
+
+if TYPE_CHECKING:
+    from fovea.config.schema import TrainerConfig
+
+log = logging.getLogger("fovea")
+
+PARENT = "FOVEA_LAUNCHER"
+"""The variable that names the launching process."""
+
+
+@dataclass(frozen=True)
+class Group:
+    """The processes that train together.
+
+    Attributes:
+        processes: On this machine.
+        nodes: Least and most machines.
+        rendezvous: ``HOST:PORT`` where machines find each other; None: there is only this one.
+        job: What all machines of one training call it.
+    """
+
+    processes: int
+    nodes: tuple[int, int] = (1, 1)
+    rendezvous: str | None = None
+    job: str = "fovea"
+
+
+def launch(resolved: Path, group: Group, trainer: TrainerConfig) -> None:
+    """Runs the worker in every process of this machine until training has ended.
+
+    Args:
+        resolved: The work folder's `resolved.yaml`.
+        group: The processes.
+        trainer: The `trainer` section of the job.
+
+    Raises:
+        UserError: A process refused the job; no other was started.
+        RunError: Training failed, also after `trainer.launch.max_restarts` restarts.
+        Interrupted: A signal ended it; the state was saved.
+    """
+    # torch's restarts over gloo mostly hang where the agent's store is shared: new processes find the addresses of dead
+    # ones in it (https://github.com/pytorch/pytorch/issues/135712).
+    os.environ["TORCH_DISABLE_SHARE_RDZV_TCP_STORE"] = "1"
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, usable_cores() // group.processes)))
+    os.environ |= {PARENT: str(os.getpid()), "FOVEA_VERBOSE": str(int(logs.is_verbose()))}
+    from fovea.training.agent import run_agent
+
+    folder = Path(tempfile.mkdtemp(prefix="launch-", dir=resolved.parent))
+    try:
+        failures = run_agent(["-m", "fovea.training.worker", str(resolved)], group, trainer.launch, folder)
+    finally:
+        del os.environ[PARENT]
+        shutil.rmtree(folder, ignore_errors=True)
+    if failures:
+        _tell(failures, trainer)
+
+
+def _tell(failures: list[Failure], trainer: TrainerConfig) -> None:
+    from fovea.training.failures import cause
+
+    first = cause(failures)
+    if first.code == UserError.exit_code:
+        raise UserError(first.report or first.sentence)
+    if first.code > 128:
+        raise Interrupted(first.code - 128)
+    if first.is_final and first.report:
+        raise RunError(first.report)
+    used = trainer.launch.max_restarts
+    again = f", and {used} restart(s) did not help (trainer.launch.max_restarts)" if used and not first.is_final else ""
+    raise RunError(f"training failed: {first.sentence}{again}; the same command goes on from the last checkpoint")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the launcher; returns the process's exit code."""
+    from fovea.training.worker import read_job
+
+    parser = argparse.ArgumentParser(prog="python -m fovea.training.launcher", description=__doc__.split("\n")[0])
+    parser.add_argument("resolved", type=Path, help="the work folder's resolved.yaml")
+    parser.add_argument("--processes", type=int, help="on this machine; default: trainer.devices")
+    parser.add_argument("--nodes", default="1", help="machines, as N or LEAST:MOST")
+    parser.add_argument("--rendezvous", metavar="HOST:PORT", help="where the machines find each other")
+    parser.add_argument("--job", default="fovea", help="the same name on all machines of one training")
+    words = parser.parse_args(arguments)
+    try:
+        with ExitStack() as stack:
+            stack.enter_context(stoppable())
+            from fovea.training.devices import count_devices
+
+            trainer = read_job(words.resolved).job.trainer
+            processes = words.processes or count_devices(trainer)
+            launch(words.resolved, Group(processes, _nodes(words.nodes), words.rendezvous, words.job), trainer)
+    except (FoveaError, Interrupted) as error:
+        log.error("%s", error)
+        return error.exit_code
+    return 0
+
+
+def _nodes(text: str) -> tuple[int, int]:
+    least, _, most = text.partition(":")
+    try:
+        numbers = int(least), int(most or least)
+    except ValueError:
+        numbers = (0, 0)
+    if not 1 <= numbers[0] <= numbers[1]:
+        raise UserError(f"--nodes {text} is neither a number of machines nor LEAST:MOST; take for instance 2 or 1:2")
+    return numbers
+
+
+if __name__ == "__main__":
+    from fovea.training.worker import speak
+
+    speak()
+    sys.exit(main())
