@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -32,6 +35,18 @@ def real_data() -> Path:
     if not (folder / "mnist").is_dir():
         pytest.skip(f"the real data samples are not at {folder}; set FOVEA_TEST_DATA to their folder")
     return folder
+
+
+@pytest.fixture(scope="session")
+def ddp() -> Callable[..., list[Any]]:
+    """Runs a function in several processes: `ddp(2, function, *arguments)`, see `tests/ddp.py`."""
+    spec = importlib.util.spec_from_file_location("ddp", PROJECT / "tests" / "ddp.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    launch: Callable[..., list[Any]] = module.launch
+    return launch
 
 
 @pytest.fixture(autouse=True)

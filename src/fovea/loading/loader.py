@@ -109,11 +109,15 @@ class ResumableLoader(BatchLoader):
         dataset: Makes the batches.
         batches: Names them.
         workers: The processes that do it.
+
+    Attributes:
+        share: What this rank takes of every batch.
     """
 
     def __init__(self, dataset: Batches, batches: EpochBatches, workers: Workers) -> None:
         super().__init__(dataset, batches, workers)
         self._batches = batches
+        self.share = batches.share
         self._at = (batches.epoch, batches.start)
 
     def __iter__(self) -> Iterator[Batch]:  # type: ignore[override]

@@ -25,6 +25,28 @@ class BatchKey(NamedTuple):
     draws: Rows | None = None
 
 
+class Share(NamedTuple):
+    """What one rank takes of every training batch.
+
+    Attributes:
+        rows: So many rows.
+        batch: Of so many.
+        world_size: Ranks that share it.
+    """
+
+    rows: int = 1
+    batch: int = 1
+    world_size: int = 1
+
+    @property
+    def weight(self) -> float:
+        """The factor on this rank's mean with which the mean over the ranks is the mean over the batch's rows.
+
+        It is 1 where all ranks take as many rows.
+        """
+        return self.rows * self.world_size / self.batch
+
+
 class EpochBatches(Sampler[BatchKey]):
     """Batches of an epoch, in an order that can be entered at any batch.
 
@@ -43,6 +65,7 @@ class EpochBatches(Sampler[BatchKey]):
     Attributes:
         epoch: The epoch that the next iteration gives.
         start: The first batch that the next iteration gives; 0 again after it.
+        share: What this rank takes of every batch.
     """
 
     def __init__(
@@ -62,6 +85,7 @@ class EpochBatches(Sampler[BatchKey]):
         self._batches = batches if limit is None else min(batches, limit)
         groups = math.ceil(self._batch / together)
         self._from, self._to = (min(self._batch, groups * r // world_size * together) for r in (rank, rank + 1))
+        self.share = Share(self._to - self._from, self._batch, world_size)
         self.epoch = 0
         self.start = 0
         # Lightning calls set_epoch on `loader.batch_sampler.sampler`, never on a batch sampler itself.

@@ -29,6 +29,7 @@ from fovea.training.schedules import Steps
 from fovea.training.weights import class_weights
 
 if TYPE_CHECKING:
+    from fovea.loading.sampler import Share
     from fovea.models.matching import Matching
     from fovea.shards import PreparedData
 
@@ -99,14 +100,15 @@ def _on_pictures(
         rank=ranks.rank,
         world_size=ranks.world_size,
     )
-    steps = Steps.of(len(data.train_dataloader()), job.trainer)
+    loader = data.train_dataloader()
+    steps = Steps.of(len(loader), job.trainer)
     name = job.loss.distill.teacher
     module = ClassifierModule(
         network,
         job.optimizer,
         job.schedule,
         steps,
-        loss=_loss(job, prepared),
+        loss=_loss(job, prepared, loader.share),
         groups=groups,
         teacher=None if name is None else teacher.Teacher(teacher.find(name, job.data).network()),
         channels_last=job.trainer.channels_last,
@@ -129,14 +131,14 @@ def _on_features(
         network.to("cpu")
     classes = job.data.class_names
     data = FeatureDataModule(tables["train"], tables["val"], loader=job.loader, classes=classes, seed=job.seed)
-    steps = Steps.of(len(data.train_dataloader()), job.trainer)
+    loader = data.train_dataloader()
+    steps = Steps.of(len(loader), job.trainer)
+    loss = _loss(job, prepared, loader.share)
     own = {
         id(parameter) for parameter in head.parameters()
     }  # not those of auxiliary heads, which features do not reach
     groups = [{**group, "params": [one for one in group["params"] if id(one) in own]} for group in groups]
-    module = HeadModule(
-        network, path, head, dropout, job.optimizer, job.schedule, steps, loss=_loss(job, prepared), groups=groups
-    )
+    module = HeadModule(network, path, head, dropout, job.optimizer, job.schedule, steps, loss=loss, groups=groups)
     return Assembly(network, module, data, steps, Freezing(module.net, groups))
 
 
@@ -160,7 +162,7 @@ def _refuse_new_layers(groups: list[dict[str, Any]]) -> None:
         )
 
 
-def _loss(job: TrainJob, prepared: PreparedData) -> Loss:
+def _loss(job: TrainJob, prepared: PreparedData, share: Share) -> Loss:
     names = job.data.class_names
     counts = np.bincount(prepared.split("train").labels, minlength=len(names)).tolist()
-    return Loss(job.loss, class_weights(job.loss, counts, names))
+    return Loss(job.loss, class_weights(job.loss, counts, names), share)

@@ -6,12 +6,16 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor
+from torch import Tensor, distributed
 from torch.nn import functional
+
+from fovea.loading.sampler import Share
 
 if TYPE_CHECKING:
     from fovea.augment import Mix
     from fovea.config.schema import LossConfig
+
+_WHOLE = Share()
 
 
 class Loss:
@@ -20,17 +24,26 @@ class Loss:
     A picture of class c counts as often as the weight of c says, and the mean is taken over what is counted. Mixed
     pictures count both labels by their shares (Zhang et al. 2018, arXiv:1710.09412, section 2).
 
+    Where several ranks share a batch, the mean over the ranks of their losses is the loss of the whole batch, and so
+    for the gradients: a rank's sum is divided by its part of what all of them count. That is known beforehand, except
+    with weights of classes, where the ranks tell each other what they count.
+
     Args:
         config: The `loss` section.
         weights: The weight of each class's pictures; None: all alike.
+        share: What this rank has of every batch.
+
+    Attributes:
+        share: As given.
     """
 
-    def __init__(self, config: LossConfig, weights: Sequence[float] | None = None) -> None:
+    def __init__(self, config: LossConfig, weights: Sequence[float] | None = None, share: Share = _WHOLE) -> None:
         self._config = config
         self._weights = None if weights is None else torch.tensor(weights, dtype=torch.float64)
+        self.share = share
 
     def __call__(self, logits: Tensor, labels: Tensor, mix: Mix | None = None, teacher: Tensor | None = None) -> Tensor:
-        """The mean loss of a batch, scalar, in float32 or the logits' own higher precision.
+        """The mean loss of a batch, scalar, in float32 or the logits' own higher precision; of a share, see above.
 
         Args:
             logits: [B, K].
@@ -52,8 +65,8 @@ class Loss:
             soft = distillation(logits, teacher.to(logits.dtype), distill.temperature)
             rows = distill.weight * soft + (1 - distill.weight) * rows
         if self._weights is None:
-            return rows.mean()
-        return (counted * rows).sum() / torch.as_tensor(counted).sum()
+            return rows.mean() if self.share.weight == 1 else rows.mean() * self.share.weight
+        return (counted * rows).sum() / self._mean_over_ranks(torch.as_tensor(counted).sum())
 
     def _rows(self, logits: Tensor, labels: Tensor) -> Tensor:
         """The loss of each picture, [B]."""
@@ -69,6 +82,12 @@ class Loss:
             return 1.0
         self._weights = self._weights.to(logits.device, logits.dtype)
         return self._weights[labels]
+
+    def _mean_over_ranks(self, total: Tensor) -> Tensor:
+        if self.share.world_size == 1:
+            return total
+        distributed.all_reduce(total)
+        return total / self.share.world_size
 
 
 def smoothed(labels: Tensor, classes: int, smoothing: float) -> Tensor:

@@ -122,7 +122,7 @@ class ClassifierModule(pl.LightningModule):
         return auxiliary.parts(self.net(self._pictures(batch)))[0]
 
     def training_step(self, batch: Batch, _: int) -> Tensor:
-        """The mean loss of a batch, scalar; that of each auxiliary head, which learns from the labels alone, is added.
+        """The loss of a batch, scalar; that of each auxiliary head, which learns from the labels alone, is added.
 
         The accuracy counts a mixed picture as right where its own label is said, whatever its share.
         """
@@ -132,7 +132,7 @@ class ClassifierModule(pl.LightningModule):
         loss = self._loss(logits, batch.labels, batch.mix, taught)
         for head in heads:
             loss = loss + auxiliary.WEIGHT * self._loss(head, batch.labels, batch.mix)
-        self.train_tally.update(loss, logits, batch.labels)
+        self.train_tally.update(loss.detach() / self._loss.share.weight, logits, batch.labels)
         return loss
 
     def validation_step(self, batch: Batch, _: int) -> None:
