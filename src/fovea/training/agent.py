@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 from torch.distributed.elastic.agent.server.api import RunResult, WorkerGroup, WorkerSpec, WorkerState
 from torch.distributed.elastic.agent.server.local_elastic_agent import LocalElasticAgent
-from torch.distributed.elastic.multiprocessing import LogsDest, LogsSpecs
+from torch.distributed.elastic.multiprocessing import LogsDest, LogsSpecs, SignalException
 from torch.distributed.elastic.rendezvous import RendezvousParameters
 from torch.distributed.elastic.rendezvous.api import RendezvousConnectionError, RendezvousError
 from torch.distributed.elastic.rendezvous.registry import get_rendezvous_handler
 
-from fovea.core.errors import RunError
+from fovea.core.errors import Interrupted, RunError
 from fovea.training import heartbeat
 from fovea.training.failures import REPORT, Failure, cause
 
@@ -156,6 +156,7 @@ def run_agent(arguments: Sequence[str], group: Group, launch: LaunchConfig, fold
 
     Raises:
         RunError: The machines do not come together.
+        Interrupted: A signal ended it; the processes were told, and waited for.
     """
     least, most = group.nodes
     alone = group.rendezvous is None
@@ -188,6 +189,8 @@ def run_agent(arguments: Sequence[str], group: Group, launch: LaunchConfig, fold
             result = agent.run()
         finally:
             handler.shutdown()
+    except SignalException as error:  # torch puts its own handlers in the place of ours
+        raise Interrupted(error.sigval) from None
     except (RendezvousConnectionError, RendezvousError) as error:
         raise RunError(
             f"the machines did not come together at {group.rendezvous} ({_first_line(error)}); check that HOST is one "

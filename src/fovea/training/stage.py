@@ -47,8 +47,11 @@ def train(job: TrainJob, prepared: PreparedData, tags: Mapping[str, str] | None 
         RunError: Training failed, or another process trains the same job.
         Interrupted: A signal ended it; the same call goes on from its checkpoint.
     """
-    devices = count_devices(job.trainer)
-    check_devices(job, devices)
+    check_fit(job, prepared)
+    devices = 1
+    if not work_of(job, prepared).is_finished:  # else other machines may have trained it
+        devices = count_devices(job.trainer)
+        check_devices(job, devices)
     if devices == 1:
         train_here(job, prepared, tags)
         return TrainedModel.open(work_of(job, prepared).result)
@@ -180,7 +183,7 @@ def _train(
     with tracking.stage("train", record=work.record, run_name=name, params=job.plain()) as run:
         meta = prepared.meta
         facts = {"config_digest": digest, "data_digest": meta.digest, "precision": job.trainer.precision}
-        run.set_tags({**tags, **facts, "world_size": ranks.world_size})
+        run.set_tags({**tags, **facts})
         tracking.log_data(run, prepared.origin)
         if work.is_finished:
             log.info("train: %s was trained before; only what comes after was missing", name)
@@ -188,6 +191,7 @@ def _train(
             from fovea.training.fit import fit
 
             log.info("train: %s, at most %d epochs", name, job.trainer.max_epochs)
+            run.set_tags({"world_size": ranks.world_size})
             start = time.perf_counter()
             outcome = fit(job, prepared, work.path, run, ranks)
             if not ranks.is_first:

@@ -91,7 +91,7 @@ def joined(ranks: Ranks, trainer: TrainerConfig) -> Iterator[None]:
     Raises:
         RunError: They do not come together.
     """
-    if ranks.world_size == 1:
+    if ranks.world_size == 1 or distributed.is_initialized():  # Ray lets them find each other
         yield
         return
     if "MASTER_ADDR" not in os.environ or "MASTER_PORT" not in os.environ:

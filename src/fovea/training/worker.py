@@ -60,6 +60,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with stoppable():
             ranks = Ranks.here()
+            if not ranks.is_first:
+                log.setLevel(logging.WARNING)  # one process speaks for all
             if len(words) not in (1, 2):
                 raise UserError("usage: python -m fovea.training.worker RESOLVED.yaml [OUTPUT]")
             _work(read_job(Path(words[0])), ranks, Path(words[1]) if len(words) == 2 else None)
