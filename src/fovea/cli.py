@@ -27,6 +27,7 @@ COMMANDS = {
     "ui": "fovea.commands.ui:command",
     "dvc-yaml": "fovea.commands.dvc_yaml:command",
     "tracking-sync": "fovea.commands.sync:command",
+    "submit": "fovea.commands.submit:command",
     "package": "fovea.commands.package:command",
     # Kedro's own; it composes the configuration, whose mistakes are told as for the others.
     "catalog": "kedro.framework.cli.catalog:catalog",
@@ -58,6 +59,8 @@ def load(where: str) -> click.Command:
 
     module, _, name = where.partition(":")
     command: click.Command = copy.copy(getattr(import_module(module), name))
+    # Click keeps the lines of a paragraph that begins with a backspace; docstrings here are raw and write it as \b.
+    command.help = (command.help or "").replace("\\b\n", "\b\n") or None
     command.make_context = told()(command.make_context)  # type: ignore[method-assign]
     command.invoke = told()(command.invoke)  # type: ignore[method-assign]
     return command

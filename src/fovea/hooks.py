@@ -59,8 +59,7 @@ class ProjectHooks:
         overrides = tuple(getattr(composition, "overrides", ()))
         if os.environ.get("DVC_STAGE") and any(node.name == "train" for node in pipeline.nodes):
             overrides = _implied_overrides(config)
-        choices = {group: member for group, member in getattr(composition, "choices", {}).items() if member is not None}
-        facts = tracking.RunFacts(config, choices, overrides, _command(overrides))
+        facts = tracking.RunFacts(config, chosen(composition), overrides, _command(overrides))
         tracking.configure(config.get("tracking", {}), facts)
         tracking.hold_open()
 
@@ -106,6 +105,15 @@ class ProjectHooks:
         for run in runs:
             if run.journal is not None:
                 log.info("MLflow was out of reach: `kedro tracking-sync` sends %s", _short(run.journal, root))
+
+
+def chosen(composition: Any) -> dict[str, str]:
+    """The members of the groups of which a configuration is composed.
+
+    Args:
+        composition: `HydraConfigLoader.composition`; None has none.
+    """
+    return {group: member for group, member in getattr(composition, "choices", {}).items() if member is not None}
 
 
 def _short(path: Path, root: Path) -> Path:

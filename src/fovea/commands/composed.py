@@ -7,11 +7,12 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from fovea.config.loader import HydraConfigLoader
     from fovea.shards import PreparedData
     from fovea.training.job import TrainJob
 
 
-def composed(overrides: Sequence[str], env: str | None) -> Mapping[str, Any]:
+def loaded(overrides: Sequence[str], env: str | None) -> HydraConfigLoader:
     """Composes and checks `conf/` of this project.
 
     Args:
@@ -28,8 +29,12 @@ def composed(overrides: Sequence[str], env: str | None) -> Mapping[str, Any]:
 
     params = {OVERRIDES_KEY: list(overrides)} if overrides else {}
     env = env or os.environ.get("KEDRO_ENV")
-    loader = HydraConfigLoader(project_root() / "conf", env, params, **CONFIG_LOADER_ARGS)
-    config: Mapping[str, Any] = loader["parameters"]
+    return HydraConfigLoader(project_root() / "conf", env, params, **CONFIG_LOADER_ARGS)
+
+
+def composed(overrides: Sequence[str], env: str | None) -> Mapping[str, Any]:
+    """The configuration as plain data; arguments and errors as those of `loaded`."""
+    config: Mapping[str, Any] = loaded(overrides, env)["parameters"]
     return config
 
 

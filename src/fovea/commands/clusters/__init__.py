@@ -1,0 +1,1 @@
+"""The files that have a cluster train a resolved job, as text; `kedro submit` writes them and submits nothing."""
