@@ -44,7 +44,8 @@ def launch(world_size: int, function: Callable[..., Any], *arguments: Any, timeo
         "file": function.__code__.co_filename,
         "module": function.__module__,
         "name": function.__qualname__,
-        "arguments": pickle.dumps(arguments),  # of what the module defines too
+        "fixtures": _fixtures(Path(function.__code__.co_filename)),
+        "arguments": pickle.dumps(arguments),  # may hold what those modules define
         "timeout": timeout,
     }
     with tempfile.TemporaryDirectory(prefix="fovea-ddp-") as folder:
@@ -103,6 +104,16 @@ def module_at(path: Path, name: str) -> ModuleType:
     return module
 
 
+def _fixtures(file: Path) -> dict[str, str]:
+    """The files `conftest.py` that pytest has loaded for a test's module, by the names of their modules."""
+    files = {name: getattr(module, "__file__", None) for name, module in sys.modules.items()}
+    return {
+        name: path
+        for name, path in files.items()
+        if path is not None and Path(path).name == "conftest.py" and Path(path).parent in file.parents
+    }
+
+
 def _wait(processes: list[subprocess.Popen[bytes]], timeout: float) -> None:
     """Until all have ended well, one has failed and the others had time to notice, or time is up."""
     end = time.monotonic() + timeout
@@ -135,6 +146,8 @@ def _main(order: Path, result: Path) -> None:
 
     torch.set_num_threads(1)
     distributed.init_process_group("gloo", timeout=timedelta(seconds=plain["timeout"]))
+    for name, path in plain["fixtures"].items():
+        module_at(Path(path), name)
     function = getattr(module_at(Path(plain["file"]), plain["module"]), plain["name"])
     rank, world_size = distributed.get_rank(), distributed.get_world_size()
     answer = function(rank, world_size, *pickle.loads(plain["arguments"]))  # noqa: S301

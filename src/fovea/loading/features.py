@@ -12,6 +12,8 @@ import torch
 from pytorch_lightning import LightningDataModule
 from torch.utils.data import Dataset
 
+from fovea.config.shares import check_shares
+from fovea.core.errors import UserError
 from fovea.loading.dataset import Batch
 from fovea.loading.loader import BatchLoader, ResumableLoader, Workers
 from fovea.loading.order import drawn_by
@@ -78,25 +80,47 @@ class FeatureDataModule(LightningDataModule):
     Args:
         train: Of the training pictures.
         val: Of the validation pictures, in one view.
-        loader: The `loader` section.
+        loader: The `loader` section; `batch_size` counts the pictures of a batch over all ranks.
         classes: Names of the classes.
         seed: Of the draws.
+        rank: This process.
+        world_size: All processes.
+
+    Raises:
+        UserError: The batch cannot be shared evenly, or there is not a picture for every process.
     """
 
     def __init__(
-        self, train: FeatureTable, val: FeatureTable, *, loader: LoaderConfig, classes: list[str], seed: int
+        self,
+        train: FeatureTable,
+        val: FeatureTable,
+        *,
+        loader: LoaderConfig,
+        classes: list[str],
+        seed: int,
+        rank: int = 0,
+        world_size: int = 1,
     ) -> None:
         super().__init__()
+        check_shares(loader.batch_size, world_size, mixed=False)
         self._train, self._val = train, val
         self._loader = loader
+        self._ranks = {"rank": rank, "world_size": world_size}
         self._order = drawn_by(loader.sampling, train.labels, classes, seed)
+        for name, table in (("train", train), ("val", val)):
+            if len(table.labels) < world_size:
+                raise UserError(
+                    f"the {name} part has {len(table.labels)} pictures and {world_size} processes need one each; "
+                    "change the fractions in prepare"
+                )
 
     def train_dataloader(self) -> ResumableLoader:
         """Training batches; the loader has state for exact resumption."""
-        batches = EpochBatches(self._order, len(self._train.labels), self._loader.batch_size)
+        batches = EpochBatches(self._order, len(self._train.labels), self._loader.batch_size, **self._ranks)
         return ResumableLoader(FeatureDataset(self._train), batches, Workers())
 
     def val_dataloader(self) -> BatchLoader:
-        """Every validation picture, in order."""
+        """Every validation picture, in order; each rank has its part of them."""
         rows = np.arange(len(self._val.labels), dtype=np.int64)
-        return BatchLoader(FeatureDataset(self._val), EveryRow(rows, self._loader.eval_batch_size), Workers())
+        batches = EveryRow(rows, self._loader.eval_batch_size, **self._ranks)
+        return BatchLoader(FeatureDataset(self._val), batches, Workers())

@@ -130,13 +130,12 @@ def _on_features(
             tables[split] = table_of(network, job.model.name, prepared, split, looks._replace(views=views))
         network.to("cpu")
     classes = job.data.class_names
-    data = FeatureDataModule(tables["train"], tables["val"], loader=job.loader, classes=classes, seed=job.seed)
+    place = {"rank": ranks.rank, "world_size": ranks.world_size}
+    data = FeatureDataModule(tables["train"], tables["val"], loader=job.loader, classes=classes, seed=job.seed, **place)
     loader = data.train_dataloader()
     steps = Steps.of(len(loader), job.trainer)
     loss = _loss(job, prepared, loader.share)
-    own = {
-        id(parameter) for parameter in head.parameters()
-    }  # not those of auxiliary heads, which features do not reach
+    own = set(map(id, head.parameters()))  # not those of auxiliary heads, which features do not reach
     groups = [{**group, "params": [one for one in group["params"] if id(one) in own]} for group in groups]
     module = HeadModule(network, path, head, dropout, job.optimizer, job.schedule, steps, loss=loss, groups=groups)
     return Assembly(network, module, data, steps, Freezing(module.net, groups))

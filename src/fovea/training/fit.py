@@ -19,6 +19,7 @@ from fovea.training.budget import Budget
 from fovea.training.checkpoints import Checkpointer, StopSignals, usable_checkpoint
 from fovea.training.checks import check_machine
 from fovea.training.compiling import compiled
+from fovea.training.compression import Compression
 from fovea.training.divergence import Divergence
 from fovea.training.heartbeat import own_heart
 from fovea.training.job import TrainJob
@@ -31,8 +32,10 @@ from fovea.training.ranks import ALONE, Ranks
 from fovea.training.recorder import Recorder, Row
 from fovea.training.schedules import Steps
 from fovea.training.strategies import SharedStatistics, first_of_all, strategy_of
+from fovea.training.sync_norm import synchronised
 
 if TYPE_CHECKING:
+    from fovea.config.schema import TrainerConfig
     from fovea.shards import PreparedData
     from fovea.tracking import Run
 
@@ -74,6 +77,8 @@ def fit(job: TrainJob, prepared: PreparedData, folder: Path, run: Run, ranks: Ra
         Interrupted: A signal ended it; the checkpoint has been saved.
     """
     assembly = assemble(job, prepared, ranks)
+    if ranks.world_size > 1 and job.trainer.sync_batch_norm:
+        synchronised(assembly.module.net)
 
     def report(row: Row, pictures_per_second: float) -> None:
         step = int(row["epoch"])
@@ -98,7 +103,7 @@ def fit(job: TrainJob, prepared: PreparedData, folder: Path, run: Run, ranks: Ra
     with memory_told(job, prepared), quiet(), stop, compiled(assembly.module.net, wanted=job.trainer.compile):
         watchers = [Divergence(job.optimizer.lr, folder / Checkpointer.LAST), *_watchers(job, assembly.steps)]
         freezing = [assembly.freezing] if assembly.freezing.is_needed else []
-        together = _together(ranks)
+        together = _together(job.trainer, ranks)
         callbacks = [StepRandomness(job.seed), *freezing, *watchers, *together, recorder, *_judges(job), checkpointer]
         assembly.freezing.let_join()
         sharing = strategy_of(job.trainer, ranks, joins_later=assembly.freezing.has_late)
@@ -116,10 +121,12 @@ def _start(folder: Path, ranks: Ranks) -> Path | None:
     return None if said is None else Path(said)
 
 
-def _together(ranks: Ranks) -> Iterator[pl.Callback]:
-    """What several processes need: one state of batch norms, and signs of life."""
+def _together(trainer: TrainerConfig, ranks: Ranks) -> Iterator[pl.Callback]:
+    """What several processes need: one state of batch norms, gradients that travel, and signs of life."""
     if ranks.world_size > 1:
         yield SharedStatistics()
+        if trainer.gradient_compression != "none":
+            yield Compression(trainer.gradient_compression)
     heart = own_heart()
     if heart is not None:
         yield Beating(heart)
