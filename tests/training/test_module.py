@@ -17,7 +17,7 @@ from fovea.config.schema.data import MixConfig
 from fovea.loading import Batch
 from fovea.training import stage
 from fovea.training.loss import Loss
-from fovea.training.module import ClassifierModule
+from fovea.training.module import ClassifierModule, Tally
 from fovea.training.schedules import Steps
 from fovea.training.workfolder import let_go
 
@@ -78,6 +78,16 @@ def test_the_accuracy_of_mixed_pictures_is_that_of_their_own_labels(module: Clas
     module.training_step(batch, 0)
     said = module.net(apply(batch.images, mix)).argmax(1)
     assert module.train_tally.compute()["acc"] == pytest.approx(float((said == batch.labels).double().mean()))
+
+
+def test_sums_keep_their_type_where_a_network_trains_in_16_bits() -> None:
+    tally = Tally()
+    nn.ModuleList([tally]).to(torch.bfloat16)
+    logits = torch.eye(7).repeat(143, 1)
+    tally.update(torch.tensor(0.1), logits, logits.argmax(1))
+    tally.update(torch.tensor(0.1), -logits[:1], torch.zeros(1, dtype=torch.int64))
+    assert tally.count.dtype == torch.float64
+    assert tally.compute() == {"loss": pytest.approx(0.1), "acc": 1001 / 1002}
 
 
 class Heads(NamedTuple):

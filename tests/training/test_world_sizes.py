@@ -95,7 +95,7 @@ def train_in_16_bits(
     for name, job in jobs.items():
         sent[name] = 0
 
-        def counted(state: Any, bucket: Any, name: str = name, job: TrainJob = job) -> Any:
+        def counted(state, bucket, name=name, job=job):  # type: ignore[no-untyped-def]  # torch reads annotations
             sent[name] += 1
             return hooks[job.trainer.gradient_compression](state, bucket)
 
@@ -155,10 +155,10 @@ def test_several_processes_train_as_one(
 def test_the_accuracy_of_1001_pictures_does_not_depend_on_the_processes(
     ddp: Ddp, sgd_job: MakeJob, squares: Any, tmp_path: Path
 ) -> None:
-    jobs = {"plain": sgd_job(0.003, loader={"batch_size": 12, "eval_batch_size": 64}, trainer={"max_epochs": 1})}
+    jobs = {"plain": sgd_job(0.0003, loader={"batch_size": 12, "eval_batch_size": 64}, trainer={"max_epochs": 1})}
     many = Many(squares)
     (alone,) = train_all(0, 1, jobs, many, tmp_path)["plain"]["rows"]
-    assert 0.1 < alone["val/acc"] < 1.0
+    assert 0.05 < alone["val/acc"] < 1.0
     assert round(alone["val/acc"] * 1001) / 1001 == alone["val/acc"]
     for world_size in (2, 3):
         for answer in ddp(world_size, train_all, jobs, many, tmp_path):
@@ -174,8 +174,8 @@ def test_16_bits_round_and_no_more(ddp: Ddp, sgd_job: MakeJob, squares: Any, tmp
     trainers: dict[str, dict[str, Any]] = {
         "bf16 gradients": {"gradient_compression": "bf16", "accumulate_batches": 5},
         "fp16 gradients": {"gradient_compression": "fp16"},
-        "bf16": {"precision": "bf16"},
-        "bf16-true": {"precision": "bf16-true"},
+        "bf16": {"precision": "bf16", "limit_batches": 3},
+        "bf16-true": {"precision": "bf16-true", "limit_batches": 3},
     }
     jobs = {name: sgd_job(trainer={"max_epochs": 1, **trainer}) for name, trainer in trainers.items()}
     alone = train_all(0, 1, jobs, squares, tmp_path)
