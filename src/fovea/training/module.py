@@ -50,7 +50,7 @@ class Tally(torchmetrics.Metric):
         self.count += len(labels)
 
     def _apply(self, fn: Callable[[Tensor], Tensor], exclude_state: Sequence[str] = "") -> nn.Module:
-        """Moves the sums and keeps their type: in 16 bits, in which Lightning puts a whole module, they stop to grow."""
+        """Moves the sums and keeps their type: in 16 bits, where Lightning puts a whole module, they stop to grow."""
         return super()._apply(lambda tensor: tensor.to(fn(tensor).device), exclude_state)
 
     def sums(self) -> list[float]:
