@@ -9,8 +9,9 @@ import sys
 import time
 import uuid
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from torch.distributed.elastic.agent.server.api import RunResult, WorkerGroup, WorkerSpec, WorkerState
 from torch.distributed.elastic.agent.server.local_elastic_agent import LocalElasticAgent
@@ -24,6 +25,9 @@ from fovea.training import heartbeat
 from fovea.training.failures import REPORT, Failure, cause
 
 if TYPE_CHECKING:
+    from torch.distributed.elastic.multiprocessing.api import SubprocessContext
+    from torch.distributed.elastic.multiprocessing.errors import ProcessFailure
+
     from fovea.config.schema import LaunchConfig
     from fovea.training.launcher import Group
 
@@ -83,29 +87,31 @@ class Agent(LocalElasticAgent):
         self._folders = folders
         self._launch = launch
         self._hung: dict[int, str] = {}
+        self._first: set[int] = set()
         self.failures: list[Failure] = []
 
     def _start_workers(self, worker_group: WorkerGroup) -> dict[int, Any]:
         self._hung = {}
         started: dict[int, Any] = super()._start_workers(worker_group)
-        context = self._pcontext
-        if context is None:
-            raise AssertionError
-        # Where one has died the others wait for it in vain, and what they have is on disk: no time is lost on them.
+        self._first = set()
+        context = cast("SubprocessContext", self._pcontext)
         close = context.close
-        context.close = lambda death_sig=None, timeout=_GOODBYE_SECONDS: close(  # type: ignore[method-assign]
-            death_sig or signal.SIGKILL, timeout
-        )
-        return started
 
-    def _shutdown(self, death_sig: signal.Signals = signal.SIGTERM, timeout: int = _GOODBYE_SECONDS) -> None:
-        super()._shutdown(death_sig, timeout)
+        def close_at_once(death_sig: signal.Signals | None = None, timeout: int = _GOODBYE_SECONDS) -> None:
+            """Where one has died the others wait for it in vain, and what they have is on disk: no time is lost."""
+            if death_sig is None:
+                self._first = set(context._failures)
+            close(death_sig or signal.SIGKILL, timeout)
+
+        context.close = close_at_once  # type: ignore[method-assign]
+        return started
 
     def _monitor_workers(self, worker_group: WorkerGroup) -> RunResult:
         self._kill_hung(worker_group)
         result: RunResult = super()._monitor_workers(worker_group)
         if result.state is WorkerState.FAILED:
-            self.failures = [self._failure(worker_group, rank, one) for rank, one in result.failures.items()]
+            failed = [one for one in result.failures.items() if one[1].local_rank in self._first]
+            self.failures = [self._failure(rank, failure) for rank, failure in failed]
             first = cause(self.failures)
             if first.is_final:
                 self._remaining_restarts = 0
@@ -119,12 +125,12 @@ class Agent(LocalElasticAgent):
                 )
         return result
 
-    def _failure(self, worker_group: WorkerGroup, rank: int, failure: Any) -> Failure:
+    def _failure(self, rank: int, failure: ProcessFailure) -> Failure:
         local = failure.local_rank
         beat = heartbeat.last_beat(self._folders.of(local))
-        words = self._hung.get(local) or (beat.words if beat is not None else "")
-        if failure.exitcode == 0 or not failure.error_file_data.get("message"):
-            return Failure(rank, failure.exitcode, "", words)
+        if local in self._hung:
+            return Failure(rank, failure.exitcode, "", self._hung[local])
+        words = beat.words if beat is not None else ""
         return Failure.of(rank, failure.exitcode, failure.error_file_data, words)
 
     def _kill_hung(self, worker_group: WorkerGroup) -> None:
@@ -143,9 +149,10 @@ class Agent(LocalElasticAgent):
         for local in guilty:
             words = "halted by a signal" if local in halted else "hung"
             self._hung[local] = (
-                f"as it made no step for {still:.0f} s (trainer.launch.timeout_seconds), {words} {known[local].words}"
+                f"{words} {known[local].words}: no step for {still:.0f} s (trainer.launch.timeout_seconds)"
             )
-            os.killpg(pids[local], signal.SIGKILL)
+            with suppress(ProcessLookupError):
+                os.killpg(pids[local], signal.SIGKILL)
 
 
 def run_agent(arguments: Sequence[str], group: Group, launch: LaunchConfig, folder: Path) -> list[Failure]:

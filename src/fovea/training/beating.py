@@ -27,6 +27,10 @@ class Beating(pl.Callback):
         """At the end of a batch of validation."""
         self._beat(trainer, computing=False)
 
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """From here on nobody waits for this process."""
+        self._heart.beat(0, 0, 0)
+
     def _beat(self, trainer: pl.Trainer, *, computing: bool) -> None:
         batch = trainer.fit_loop.epoch_loop.batch_idx + 1
         self._heart.beat(trainer.current_epoch + 1, batch, int(computing))

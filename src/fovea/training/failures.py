@@ -17,6 +17,8 @@ REPORT = "TORCHELASTIC_ERROR_FILE"
 """The variable that names the file for the report; torchrun sets it too."""
 
 _FINAL = (1, 2, 128 + signal.SIGINT, 128 + signal.SIGTERM)
+HUNG = ("hung", "halted")
+"""What the launcher's words on a process begin with that it killed itself."""
 _CRASH = 70  # as in sysexits.h: an error inside the program
 
 
@@ -77,12 +79,11 @@ class Failure:
     @property
     def sentence(self) -> str:
         """As in ``"rank 1 was killed by SIGKILL in epoch 2, batch 31"``."""
+        if self.words.startswith(HUNG):
+            return f"rank {self.rank} {self.words}"
         if self.code < 0:
-            name = signal.Signals(-self.code).name
-            hint = (
-                " (as the system does when memory is full)" if self.code == -signal.SIGKILL and not self.words else ""
-            )
-            return f"rank {self.rank} was killed by {name}{hint} {self.words}".rstrip()
+            hint = " (as the system does when memory is full)" if self.code == -signal.SIGKILL else ""
+            return f"rank {self.rank} was killed by {signal.Signals(-self.code).name}{hint} {self.words}".rstrip()
         first = " ".join(self.report.split())
         said = f": {first[:300]}" if first else f" with exit code {self.code}"
         return f"rank {self.rank} ended {self.words}{said}"

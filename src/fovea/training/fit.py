@@ -93,7 +93,7 @@ def fit(job: TrainJob, prepared: PreparedData, folder: Path, run: Run, ranks: Ra
     start = _start(folder, ranks)
     lines = plan(job, assembly.module, assembly.steps)
     run.log_text("\n".join(lines) + "\n", "config/plan.txt")
-    for line in lines:
+    for line in lines if start is None else []:
         log.info("plan: %s", line)
     if assembly.matching is not None:
         run.log_text(assembly.matching.report(), "config/weights.txt")

@@ -108,7 +108,6 @@ def _launch(work: WorkFolder, job: TrainJob, devices: int) -> None:
     """Trains in processes of their own, and sees to it that the MLflow run ends as they did."""
     from fovea.training.launcher import Group, launch
 
-    log.info("train: %s in %d processes, at most %d epochs", work.path.name, devices, job.trainer.max_epochs)
     try:
         launch(work.resolved, Group(devices), job.trainer)
     except UserError:
@@ -190,7 +189,8 @@ def _train(
         else:
             from fovea.training.fit import fit
 
-            log.info("train: %s, at most %d epochs", name, job.trainer.max_epochs)
+            among = f" in {ranks.world_size} processes" if ranks.world_size > 1 else ""
+            log.info("train: %s%s, at most %d epochs", name, among, job.trainer.max_epochs)
             run.set_tags({"world_size": ranks.world_size})
             start = time.perf_counter()
             outcome = fit(job, prepared, work.path, run, ranks)
