@@ -27,7 +27,8 @@ def _refused(conf: Path, *lines: str) -> str:
         ("triner.max_epochs=3", "unknown key 'triner.max_epochs' = 3; did you mean 'trainer'?"),
         (
             "optimizer.momentum=0.3",
-            "unknown key 'optimizer.momentum' = 0.3; known: betas, eps, lr, name, weight_decay",
+            "unknown key 'optimizer.momentum' = 0.3; known: betas, eps, lr, lr_base_batch, lr_scaling, name, "
+            "weight_decay",
         ),
         (
             "seed.x=3",

@@ -44,7 +44,15 @@ def test_the_default_is_what_the_files_say(conf: Path) -> None:
     assert config.data.classes == list("0123456789")
     assert (config.data.mirrors, config.data.files) == ([], {})
     assert config.model.name == "lenet5"
-    assert config.optimizer == AdamConfig(name="adam", lr=0.002, weight_decay=0.0, betas=[0.9, 0.999], eps=1e-8)
+    assert config.optimizer == AdamConfig(
+        name="adam",
+        lr=0.002,
+        lr_scaling="none",
+        lr_base_batch=256,
+        weight_decay=0.0,
+        betas=[0.9, 0.999],
+        eps=1e-8,
+    )
     assert config.schedule == OneCycleConfig(name="one_cycle", peak_at=0.3, start_factor=0.1, end_factor=0.001)
     assert config.trainer.precision == "32"
     assert config.callbacks.checkpoint.keep == "best"
@@ -58,7 +66,8 @@ def test_files_of_a_source_are_typed(conf: Path) -> None:
 
 
 def test_the_name_decides_which_optimizer_and_schedule() -> None:
-    sgd = {"name": "sgd", "lr": 1, "weight_decay": 0.0, "momentum": 0.9, "nesterov": True}
+    rate = {"lr": 1, "lr_scaling": "linear", "lr_base_batch": 256}
+    sgd = {"name": "sgd", **rate, "weight_decay": 0.0, "momentum": 0.9, "nesterov": True}
     step = {"name": "step", "warmup_epochs": 0.0, "every_epochs": 1, "gamma": 0.7}
     optimizer = parse(OptimizerConfig, sgd, "optimizer")
     assert isinstance(optimizer, SgdConfig)

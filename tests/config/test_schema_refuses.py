@@ -42,7 +42,8 @@ def _sentence(raw: dict[str, Any], key: str, value: Any) -> ConfigError:
         (
             "optimizer.momentum",
             0.9,
-            "unknown key 'optimizer.momentum' = 0.9; known: betas, eps, lr, name, weight_decay",
+            "unknown key 'optimizer.momentum' = 0.9; known: betas, eps, lr, lr_base_batch, lr_scaling, name, "
+            "weight_decay",
         ),
         ("seed", GONE, "'seed' has no value; set it in conf/ or as an override: seed=VALUE"),
         ("optimizer.lr", GONE, "'optimizer.lr' has no value; set it in conf/ or as an override: optimizer.lr=VALUE"),
@@ -181,7 +182,8 @@ def test_a_mean_for_each_of_three_channels(raw: dict[str, Any]) -> None:
 
 
 def test_nesterov_needs_momentum() -> None:
-    sgd = {"name": "sgd", "lr": 0.1, "weight_decay": 0.0, "momentum": 0.0, "nesterov": True}
+    rate = {"lr": 0.1, "lr_scaling": "none", "lr_base_batch": 256}
+    sgd = {"name": "sgd", **rate, "weight_decay": 0.0, "momentum": 0.0, "nesterov": True}
     with pytest.raises(ConfigError) as caught:
         parse(OptimizerConfig, sgd, "optimizer")
     assert str(caught.value) == ("'optimizer.nesterov' = true is wrong: it must be false where optimizer.momentum is 0")

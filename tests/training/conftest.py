@@ -43,7 +43,15 @@ CHANGES: dict[str, Any] = {
         "mix": {"mixup_alpha": 0.0, "cutmix_alpha": 0.0, "prob": 1.0, "switch_prob": 0.5},
     },
     "model": {"name": "deep_mnist", "init": "he", "dropout": 0.3},
-    "optimizer": {"name": "adam", "lr": 0.003, "weight_decay": 0.0, "betas": [0.9, 0.999], "eps": 1e-8},
+    "optimizer": {
+        "name": "adam",
+        "lr": 0.003,
+        "lr_scaling": "none",
+        "lr_base_batch": 256,
+        "weight_decay": 0.0,
+        "betas": [0.9, 0.999],
+        "eps": 1e-8,
+    },
     "schedule": {"name": "one_cycle", "peak_at": 0.3, "start_factor": 0.1, "end_factor": 0.001},
     "trainer": {"max_epochs": 2, "accelerator": "cpu"},
     "callbacks": {

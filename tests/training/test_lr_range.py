@@ -95,6 +95,13 @@ def test_a_real_network_gets_a_rate_at_which_it_learns(
     np.testing.assert_array_equal(found.losses, again.losses)  # the seed decides, and not the configured rate
 
 
+def test_a_scaled_rate_climbs_the_same_ramp(make_job: MakeJob, squares: Any) -> None:
+    changes: dict[str, Any] = {"model": {"dropout": 0.0}, "trainer": {"limit_batches": 3}}
+    plain, scaled = make_job(**changes), make_job(**changes, optimizer={"lr_scaling": "linear", "lr_base_batch": 2})
+    curves = [find(job, squares, Ramp(1e-4, 1e-2, 6)).losses for job in (plain, scaled)]
+    np.testing.assert_array_equal(*curves)
+
+
 def test_accumulated_batches_count_as_one_step_with_their_mean_loss(make_job: MakeJob, squares: Any) -> None:
     small = make_job(model={"dropout": 0.0}, trainer={"accumulate_batches": 4, "limit_batches": 12})
     large = make_job(model={"dropout": 0.0}, loader={"batch_size": 64}, trainer={"limit_batches": 3})

@@ -1,15 +1,22 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from torch import nn
 
+from fovea.config.compose import compose
 from fovea.config.schema import AdadeltaConfig, AdamConfig, AdamWConfig, SgdConfig, TorchConfig
 from fovea.core.errors import UserError
+from fovea.training.assembly import assemble
 from fovea.training.groups import parameter_groups
+from fovea.training.job import TrainJob
 from fovea.training.optimizers import build_optimizer, check_torch
+
+CONF = Path(__file__).resolve().parents[2] / "conf"
+UNSCALED: dict[str, Any] = {"lr_scaling": "none", "lr_base_batch": 256}
 
 
 def small_net() -> nn.Sequential:
@@ -26,22 +33,22 @@ def test_frozen_parameters_are_left_out() -> None:
     ("config", "kind", "expected"),
     [
         (
-            SgdConfig(name="sgd", lr=0.1, weight_decay=0.01, momentum=0.9, nesterov=True),
+            SgdConfig(name="sgd", lr=0.1, **UNSCALED, weight_decay=0.01, momentum=0.9, nesterov=True),
             torch.optim.SGD,
             {"lr": 0.1, "momentum": 0.9, "nesterov": True},
         ),
         (
-            AdamConfig(name="adam", lr=0.1, weight_decay=0.0, betas=[0.8, 0.99], eps=1e-7),
+            AdamConfig(name="adam", lr=0.1, **UNSCALED, weight_decay=0.0, betas=[0.8, 0.99], eps=1e-7),
             torch.optim.Adam,
             {"lr": 0.1, "betas": (0.8, 0.99), "eps": 1e-7},
         ),
         (
-            AdamWConfig(name="adamw", lr=0.1, weight_decay=0.0, betas=[0.8, 0.99], eps=1e-7),
+            AdamWConfig(name="adamw", lr=0.1, **UNSCALED, weight_decay=0.0, betas=[0.8, 0.99], eps=1e-7),
             torch.optim.AdamW,
             {"lr": 0.1, "betas": (0.8, 0.99)},
         ),
         (
-            AdadeltaConfig(name="adadelta", lr=1.0, weight_decay=0.0, rho=0.9, eps=1e-6),
+            AdadeltaConfig(name="adadelta", lr=1.0, **UNSCALED, weight_decay=0.0, rho=0.9, eps=1e-6),
             torch.optim.Adadelta,
             {"lr": 1.0, "rho": 0.9},
         ),
@@ -56,7 +63,9 @@ def test_optimizers_take_their_values_from_the_config(
 
 
 def torch_of(target: str, **changes: Any) -> TorchConfig:
-    return TorchConfig(**{"name": "torch", "target": target, "lr": 0.1, "weight_decay": 0.0, "args": {}, **changes})
+    return TorchConfig(
+        **{"name": "torch", "target": target, "lr": 0.1, **UNSCALED, "weight_decay": 0.0, "args": {}, **changes}
+    )
 
 
 @pytest.mark.parametrize("name", ["ASGD", "Adafactor", "Adagrad", "Adamax", "NAdam", "RAdam", "RMSprop", "Rprop"])
@@ -87,7 +96,7 @@ def test_a_group_keeps_a_rate_of_its_own() -> None:
     groups = [{"params": list(net[0].parameters()), "lr": 0.01}, {"params": list(net[3].parameters())}]
     for config in (
         torch_of("torch.optim.RAdam"),
-        AdadeltaConfig(name="adadelta", lr=0.1, weight_decay=0.0, rho=0.9, eps=1e-6),
+        AdadeltaConfig(name="adadelta", lr=0.1, **UNSCALED, weight_decay=0.0, rho=0.9, eps=1e-6),
     ):
         assert [group["lr"] for group in build_optimizer(groups, config).param_groups] == [0.01, 0.1]
     assert "weight_decay" not in groups[0]
@@ -121,3 +130,26 @@ def test_a_group_keeps_a_rate_of_its_own() -> None:
 def test_what_cannot_train_is_refused_before_there_is_a_network(config: TorchConfig, words: str) -> None:
     with pytest.raises(UserError, match=words):
         check_torch(config)
+
+
+@pytest.mark.parametrize(("scaling", "rate"), [("none", 0.01), ("linear", 0.03), ("sqrt", 0.01 * 3**0.5)])
+def test_the_rate_follows_the_pictures_of_a_step_and_not_the_processes(
+    make_job: Any, scaling: str, rate: float
+) -> None:
+    trainer = {"accumulate_batches": 4, "devices": 8}
+    optimizer = {"lr": 0.01, "lr_scaling": scaling, "lr_base_batch": 64}
+    job = make_job(optimizer=optimizer, trainer=trainer, loader={"batch_size": 48})
+    assert job.lr == pytest.approx(rate)
+    assert job.lr == job.at_scaled_rate().lr == job.at_scaled_rate().optimizer.lr
+    assert job.optimizer.lr == 0.01
+
+
+def test_every_optimizer_is_scaled_once(make_job: Any, squares: Any) -> None:
+    """Groups with a rate of their own and those without."""
+    scaled = {"lr": 0.01, "lr_scaling": "linear", "lr_base_batch": 4}
+    for optimizer in ("sgd", "adam", "adamw", "adadelta", "torch"):
+        keys = compose(CONF, [f"optimizer={optimizer}"]).config["optimizer"]
+        job = TrainJob.parse({**make_job().plain(), "optimizer": {**keys, **scaled}})
+        module = assemble(job, squares).module
+        built = build_optimizer(module.groups, module._optimizer)
+        assert {group["lr"] for group in built.param_groups} == {0.04}

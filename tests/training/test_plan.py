@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 from torch import nn
 
+from fovea.training.assembly import assemble
 from fovea.training.fit import fit
 from fovea.training.job import TrainJob
-from fovea.training.plan import group_rows, table
+from fovea.training.plan import group_rows, plan, table
 
 MakeJob = Callable[..., TrainJob]
 
@@ -41,6 +42,24 @@ def test_the_plan_is_logged_and_kept(
     assert [record.getMessage() for record in caplog.records if record.getMessage().startswith("plan: ")] == [
         f"plan: {line}" for line in lines
     ]
+
+
+@pytest.mark.parametrize(
+    ("scaling", "words"),
+    [
+        ("linear", "one_cycle, lr 0.001 -> 0.0098 -> 1e-05 (of 0.005 x 32 / 16)"),
+        ("sqrt", "one_cycle, lr 0.00071 -> 0.0069 -> 7.1e-06 (of 0.005 x sqrt(32 / 16))"),
+    ],
+)
+def test_a_scaled_rate_is_told_with_where_it_comes_from(
+    make_job: MakeJob, squares: Any, scaling: str, words: str
+) -> None:
+    optimizer = {"lr": 0.005, "lr_scaling": scaling, "lr_base_batch": 16}
+    job = make_job(optimizer=optimizer, trainer={"accumulate_batches": 2})
+    parts = assemble(job, squares)
+    lines = plan(job, parts.module, parts.steps)
+    assert lines[0] == f"adam; {words}; 6 steps an epoch, 2 epochs"
+    assert [line.split()[-3] for line in lines[3:]] == ([f"{job.lr:.3g}"] * 2)
 
 
 def test_groups_with_rates_of_their_own_and_frozen_parameters() -> None:

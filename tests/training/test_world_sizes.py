@@ -128,7 +128,8 @@ def sgd_job(make_job: MakeJob) -> MakeJob:
 
     def make(lr: float = 0.02, **changes: Any) -> TrainJob:
         job = make_job(**{"model": PLAIN, **changes})
-        sgd = {"name": "sgd", "lr": lr, "weight_decay": 1e-3, "momentum": 0.9, "nesterov": True}
+        rate = {"lr": lr, "lr_scaling": "none", "lr_base_batch": 256}
+        sgd = {"name": "sgd", **rate, "weight_decay": 1e-3, "momentum": 0.9, "nesterov": True}
         return TrainJob.parse({**job.plain(), "optimizer": sgd})
 
     return make

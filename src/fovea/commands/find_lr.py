@@ -58,4 +58,4 @@ def command(
     steepest, tenth = f"{found.suggestion.steepest:.2g}", f"{found.suggestion.tenth:.2g}"
     click.echo(f"steepest fall of the loss:         {steepest}")
     click.echo(f"a tenth of the rate of least loss: {tenth}")
-    click.echo(f"optimizer.lr={steepest}")
+    click.echo(f"optimizer.lr={found.suggestion.steepest / job.lr_factor:.2g}")

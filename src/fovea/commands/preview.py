@@ -164,4 +164,4 @@ def _rates(job: TrainJob, steps: Steps) -> NDArray[np.float64]:
     from fovea.training.schedules import lr_factor
 
     factor = lr_factor(job.schedule, steps)
-    return np.array([job.optimizer.lr * factor(step) for step in range(steps.total)])
+    return np.array([job.lr * factor(step) for step in range(steps.total)])

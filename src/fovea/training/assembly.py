@@ -70,6 +70,7 @@ def assemble(job: TrainJob, prepared: PreparedData, ranks: Ranks = ALONE) -> Ass
         RunError: Weights can be had nowhere, or features could not be computed or kept.
     """
     check(job)
+    job = job.at_scaled_rate()
     if job.trainer.threads is not None:
         torch.set_num_threads(job.trainer.threads)
     torch.manual_seed(job.seed)

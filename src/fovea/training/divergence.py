@@ -21,10 +21,11 @@ class Divergence(pl.Callback):
     Args:
         lr: The configured learning rate, for the sentence.
         checkpoint: The file that the state is saved in.
+        scaled: That rate as `optimizer.lr_scaling` makes it; None: the same.
     """
 
-    def __init__(self, lr: float, checkpoint: Path) -> None:
-        self._lr = lr
+    def __init__(self, lr: float, checkpoint: Path, scaled: float | None = None) -> None:
+        self._rate = f"{lr:g}" if scaled in (None, lr) else f"{lr:g}, scaled {scaled:g}"
         self._checkpoint = checkpoint
 
     def on_train_batch_end(
@@ -71,5 +72,5 @@ class Divergence(pl.Callback):
         clip = "" if trainer.gradient_clip_val else " or set trainer.gradient_clip_norm=1.0"
         raise RunError(
             f"training diverged: {what} is {value} at step {trainer.global_step} (epoch {trainer.current_epoch + 1}); "
-            f"lower optimizer.lr (now {self._lr:g}){clip}{kept}"
+            f"lower optimizer.lr (now {self._rate}){clip}{kept}"
         )

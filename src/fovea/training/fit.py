@@ -101,7 +101,10 @@ def fit(job: TrainJob, prepared: PreparedData, folder: Path, run: Run, ranks: Ra
     if start is not None:
         log.info("train: going on from %s", start)
     with memory_told(job, prepared), quiet(), stop, compiled(assembly.module.net, wanted=job.trainer.compile):
-        watchers = [Divergence(job.optimizer.lr, folder / Checkpointer.LAST), *_watchers(job, assembly.steps)]
+        watchers = [
+            Divergence(job.optimizer.lr, folder / Checkpointer.LAST, scaled=job.lr),
+            *_watchers(job, assembly.steps),
+        ]
         freezing = [assembly.freezing] if assembly.freezing.is_needed else []
         together = _together(job.trainer, ranks)
         callbacks = [StepRandomness(job.seed), *freezing, *watchers, *together, recorder, *_judges(job), checkpointer]

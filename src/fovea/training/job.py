@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -75,6 +76,22 @@ class TrainJob(Section):
             RunError: They can be had nowhere.
         """
         return self.model_copy(update={"model": weights.resolve(self.model, self.data)})
+
+    @property
+    def lr(self) -> float:
+        """The highest learning rate, scaled as `optimizer.lr_scaling` says."""
+        return self.optimizer.lr * self.lr_factor
+
+    @property
+    def lr_factor(self) -> float:
+        """What scaling makes of `optimizer.lr`: a function of the pictures of a step, not of the processes."""
+        ratio = self.loader.batch_size * self.trainer.accumulate_batches / self.optimizer.lr_base_batch
+        return {"none": 1.0, "linear": ratio, "sqrt": math.sqrt(ratio)}[self.optimizer.lr_scaling]
+
+    def at_scaled_rate(self) -> TrainJob:
+        """The same job with `optimizer.lr` scaled, and no scaling left to be done."""
+        optimizer = self.optimizer.model_copy(update={"lr": self.lr, "lr_scaling": "none"})
+        return self.model_copy(update={"optimizer": optimizer})
 
     def digest(self, prepared_digest: str) -> str:
         """Hex sha256 of what decides the weights. Those that training begins with count by their own digest.

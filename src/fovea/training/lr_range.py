@@ -135,7 +135,7 @@ def find(job: TrainJob, prepared: PreparedData, ramp: Ramp) -> LrRange:
         Interrupted: A signal ended it.
     """
     width = max(_WIDTH * ramp.steps, _LEAST_WIDTH)
-    climb = Climb(ramp, job.optimizer.lr, width)
+    climb = Climb(ramp, job.lr, width)
     assembly = assemble(job, prepared)
     once = {"max_epochs": -1, "max_steps": ramp.steps, "limit_val_batches": 0, "enable_checkpointing": False}
     with quiet():
@@ -150,7 +150,7 @@ class Climb(pl.Callback):
 
     Args:
         ramp: The rates.
-        lr: The configured rate, of which each parameter group has its part.
+        lr: The training's rate, of which each parameter group has its part.
         width: Of the smoothing, in steps.
     """
 

@@ -36,7 +36,7 @@ def build_optimizer(groups: Sequence[Mapping[str, Any]], config: OptimizerConfig
     Raises:
         UserError: `torch.optim` has no such optimiser, it does not suit, or it refuses its arguments.
     """
-    arguments = config.model_dump(exclude={"name", "weight_decay", "target", "args"})
+    arguments = config.model_dump(exclude={"name", "lr_scaling", "lr_base_batch", "weight_decay", "target", "args"})
     if isinstance(config, TorchConfig):
         return _build_torch(groups, config, arguments)
     return _CLASSES[config.name]([dict(group) for group in groups], **_tuples(arguments))

@@ -27,7 +27,7 @@ def plan(job: TrainJob, module: ClassifierModule, steps: Steps) -> list[str]:
             `lr`, and if it trains from a later epoch on a `from_epoch`, counted from 1.
         steps: Length of the run.
     """
-    return [*_recipe(job, steps), *table(group_rows(module.groups, module.net, job.optimizer.lr))]
+    return [*_recipe(job, steps), *table(group_rows(module.groups, module.net, job.lr))]
 
 
 def group_rows(groups: Sequence[dict[str, Any]], net: nn.Module, lr: float) -> Iterator[tuple[str, ...]]:
@@ -36,7 +36,7 @@ def group_rows(groups: Sequence[dict[str, Any]], net: nn.Module, lr: float) -> I
     Args:
         groups: The parameter groups.
         net: The network.
-        lr: The configured learning rate.
+        lr: The learning rate of groups that have none of their own.
     """
     for group in groups:
         parameters = list(group["params"])
@@ -64,11 +64,19 @@ def table(rows: Iterator[tuple[str, ...]]) -> list[str]:
 def schedule_words(job: TrainJob, steps: Steps) -> str:
     """The schedule with the rates at its first step, its highest and its last."""
     factor = lr_factor(job.schedule, steps)
-    rates = [job.optimizer.lr * factor(step) for step in range(steps.total)]
+    rates = [job.lr * factor(step) for step in range(steps.total)]
     first, highest, last = rates[0], max(rates), rates[-1]
     path = f"{first:.2g}" if first == last == highest else f"{first:.2g} -> {highest:.2g} -> {last:.2g}"
     falls = " or lower, as validation says" if job.schedule.name == "plateau" else ""
-    return f"{job.schedule.name}, lr {path}{falls}"
+    return f"{job.schedule.name}, lr {path}{_scaling(job)}{falls}"
+
+
+def _scaling(job: TrainJob) -> str:
+    optimizer, pictures = job.optimizer, job.loader.batch_size * job.trainer.accumulate_batches
+    if optimizer.lr_scaling == "none":
+        return ""
+    ratio = f"{pictures:,} / {optimizer.lr_base_batch:,}"
+    return f" (of {optimizer.lr:g} x {f'sqrt({ratio})' if optimizer.lr_scaling == 'sqrt' else ratio})"
 
 
 def _recipe(job: TrainJob, steps: Steps) -> Iterator[str]:

@@ -11,12 +11,28 @@ from fovea.config.schema.base import BelowOne, Count, Fraction, NotNegative, Pos
 _PositiveFraction = Annotated[float, Field(gt=0, le=1)]
 
 
-class SgdConfig(Section):
+class _Optimizer(Section):
+    """What every optimiser has.
+
+    Attributes:
+        lr: The highest rate, before it is scaled.
+        lr_scaling: How the rate follows the number of pictures that a step has seen, over all processes, divided by
+            `lr_base_batch`: `linear`: in proportion (Goyal et al. 2017, section 2.1); `sqrt`: to its root (Krizhevsky
+            2014, section 5); `none`: not at all.
+        lr_base_batch: So many pictures a step leave `lr` as it is.
+        weight_decay: Not on biases and norms.
+    """
+
+    lr: Positive
+    lr_scaling: Literal["none", "linear", "sqrt"]
+    lr_base_batch: Count
+    weight_decay: NotNegative
+
+
+class SgdConfig(_Optimizer):
     """Stochastic gradient descent with momentum."""
 
     name: Literal["sgd"]
-    lr: Positive
-    weight_decay: NotNegative
     momentum: BelowOne
     nesterov: bool
 
@@ -28,37 +44,31 @@ class SgdConfig(Section):
         return nesterov
 
 
-class AdamConfig(Section):
+class AdamConfig(_Optimizer):
     """Adam (Kingma and Ba 2015)."""
 
     name: Literal["adam"]
-    lr: Positive
-    weight_decay: NotNegative
     betas: Annotated[list[BelowOne], Field(min_length=2, max_length=2)]
     eps: Positive
 
 
-class AdamWConfig(Section):
+class AdamWConfig(_Optimizer):
     """Adam with decoupled weight decay (Loshchilov and Hutter 2019)."""
 
     name: Literal["adamw"]
-    lr: Positive
-    weight_decay: NotNegative
     betas: Annotated[list[BelowOne], Field(min_length=2, max_length=2)]
     eps: Positive
 
 
-class AdadeltaConfig(Section):
+class AdadeltaConfig(_Optimizer):
     """Adadelta (Zeiler 2012)."""
 
     name: Literal["adadelta"]
-    lr: Positive
-    weight_decay: NotNegative
     rho: BelowOne
     eps: Positive
 
 
-class TorchConfig(Section):
+class TorchConfig(_Optimizer):
     """Any other optimiser of `torch.optim`.
 
     Attributes:
@@ -68,8 +78,6 @@ class TorchConfig(Section):
 
     name: Literal["torch"]
     target: Annotated[str, Field(pattern=r"^torch\.optim\.[A-Za-z_.0-9]+$")]
-    lr: Positive
-    weight_decay: NotNegative
     args: dict[str, Any]
 
 
