@@ -324,3 +324,12 @@ def test_a_network_that_cannot_be_trained_is_refused_before_anything_is_written(
 def test_regnet_which_cannot_be_built_without_numbers_is_no_exception(make_job: MakeJob) -> None:
     job = make_job(model={"library": "torchvision", "name": "regnet_y_400mf", "init": None, "dropout": None})
     assert check_network(job.model, job.data) is None
+
+
+def test_what_several_machines_have_trained_is_taken_up_by_one(make_job: MakeJob, squares: Any) -> None:
+    stage.train(make_job(trainer={"max_epochs": 1}), squares)
+    several = make_job(trainer={"max_epochs": 1, "devices": 4, "launch": {"nodes": 2}})
+    assert stage.train(several, squares).facts["val/acc"] > 0
+    other = make_job(trainer={"max_epochs": 2, "devices": 4, "launch": {"nodes": 2}})
+    with pytest.raises(UserError, match=r"trainer\.launch\.nodes=2 needs a process on each of them; `kedro submit`"):
+        stage.train(other, squares)
