@@ -7,6 +7,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -61,12 +62,14 @@ def test_two_nodes_of_slurm_train_go_back_into_the_queue_and_go_on(make_project:
 
     job = project.start("bash", command[1], **variables)
     _wait_for(lambda: "epoch 2/" in output.read_text(), job)
-    for pid in (project.root / "tasks").read_text().split():
+    launchers = (project.root / "tasks").read_text().split()
+    for pid in [*launchers, *_children(launchers)]:  # as SLURM may do; the launchers pass it on besides
         os.kill(int(pid), signal.SIGTERM)
     assert job.wait(timeout=120) == 143, output.read_text()
     assert (project.root / "requeued").read_text().split() == [variables["SLURM_JOB_ID"]]
     assert project.runs()[0].info.status == "KILLED"
     assert "Traceback" not in output.read_text()
+    assert list((project.root / "data/06_models/_work").glob("*/*.ckpt"))
 
     job = project.start("bash", command[1], **variables, SLURM_RESTART_COUNT="1")
     assert job.wait(timeout=300) == 0, output.read_text()
@@ -94,6 +97,10 @@ def test_ray_trains_two_processes(make_project: Callable[..., Any]) -> None:
     (run,) = project.runs()
     assert (run.info.status, run.data.tags["world_size"]) == ("FINISHED", "2")
     assert project.metrics()["test/acc"] == run.data.metrics["test/acc"] > 0.9
+
+
+def _children(pids: list[str]) -> list[str]:
+    return [child for pid in pids for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 def _wait_for(happened: Callable[[], bool], process: Any, seconds: float = 120) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import signal
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -11,10 +13,10 @@ from typing import Any, cast
 import pytest
 import torch
 
-from fovea.core.errors import RunError
+from fovea.core.errors import Interrupted, RunError
 from fovea.training import budget
 from fovea.training.budget import Budget
-from fovea.training.checkpoints import Checkpointer
+from fovea.training.checkpoints import Checkpointer, StopSignals
 from fovea.training.divergence import Divergence
 from fovea.training.fit import fit
 from fovea.training.job import TrainJob
@@ -127,3 +129,18 @@ def test_weights_that_a_step_has_spoilt_are_not_saved(
     with pytest.raises(RunError, match=r"training diverged: the largest weight of 'net\..*' is nan at step 4"):
         fit(job, squares, tmp_path, memory_run)
     assert torch.load(tmp_path / Checkpointer.LAST, weights_only=True)["global_step"] == 2
+
+
+@pytest.mark.parametrize(("is_launched", "stops_at_once"), [(False, True), (True, False)])
+def test_what_a_launcher_passes_on_may_come_twice(
+    monkeypatch: pytest.MonkeyPatch, is_launched: bool, stops_at_once: bool
+) -> None:
+    monkeypatch.delenv("TORCHELASTIC_RUN_ID", raising=False)
+    if is_launched:
+        monkeypatch.setenv("TORCHELASTIC_RUN_ID", "a run")
+    with StopSignals() as stop:
+        stop.listen()
+        signal.raise_signal(signal.SIGTERM)
+        with pytest.raises(Interrupted) if stops_at_once else nullcontext():
+            signal.raise_signal(signal.SIGTERM)
+    assert stop.signum == signal.SIGTERM

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import threading
 import time
@@ -67,12 +68,17 @@ def usable_checkpoint(path: Path) -> Path | None:
 
 
 class StopSignals:
-    """Turns SIGTERM and Ctrl-C into a wish that training heeds at the end of a step; a second one stops at once."""
+    """Turns SIGTERM and Ctrl-C into a wish that training heeds at the end of a step; a second one stops at once.
+
+    Where a launcher passes signals on, the first may come twice: SLURM may send it to all processes of a step.
+    """
 
     _SIGNALS = (signal.SIGTERM, signal.SIGINT)
+    _ECHO_SECONDS = 5
 
     def __init__(self) -> None:
         self.signum: int | None = None
+        self._echoes_until = 0.0
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> StopSignals:
@@ -92,8 +98,12 @@ class StopSignals:
 
     def _heard(self, signum: int, _: FrameType | None) -> None:
         if self.signum is not None:
+            if time.monotonic() < self._echoes_until:
+                return
             raise Interrupted(signum)
         self.signum = signum
+        if "TORCHELASTIC_RUN_ID" in os.environ:
+            self._echoes_until = time.monotonic() + self._ECHO_SECONDS
         log.info("%s: stopping after this step; once more stops at once", signal.Signals(signum).name)
 
 
