@@ -193,7 +193,7 @@ evaluate: {gallery: 4}
 
     process = killed.start("dvc", "repro")
     work = killed.root / "data" / "06_models" / "_work"
-    _wait_for(lambda: any(work.glob("*/last.ckpt")), 240, process)
+    _wait_for(lambda: any(work.glob("*/step-*.json")), 240, process)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     assert not (killed.root / "data/08_reporting/metrics.json").exists()

@@ -212,7 +212,7 @@ def test_a_stopped_run_goes_on_to_the_same_result(
     project = make_project(f"stopped{signum}", LONG)
     process = project.start("kedro", "run")
     work = project.root / "data/06_models/_work"
-    wait_for(lambda: any(work.glob("*/last.ckpt")), process)
+    wait_for(lambda: any(work.glob("*/step-*.json")), process)
     process.send_signal(signum)
     assert process.wait(60) == code
     said = (project.root.parent / "output.log").read_text()

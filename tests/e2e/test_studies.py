@@ -54,7 +54,10 @@ def test_a_stopped_crossval_goes_on_in_the_fold_where_it_was(make_project: Calla
     project = make_project("stopped", SETTINGS)
     process = project.start(*CROSSVAL)
     wait_for(lambda: list((project.root / "data/06_models/_work").glob("crossval-*/fold-1.npz")), process)
-    wait_for(lambda: len(list((project.root / "data/06_models/_work").glob("*/last.ckpt"))) == 2, process)
+    wait_for(
+        lambda: len({path.parent for path in (project.root / "data/06_models/_work").glob("*/step-*.json")}) == 2,
+        process,
+    )
     process.send_signal(signal.SIGTERM)
     assert process.wait(120) == 143
     states = sorted(run.info.status for run in project.runs())

@@ -11,7 +11,6 @@ import torch
 from torch import nn
 
 from fovea.training.averaging import Average, Averaging
-from fovea.training.checkpoints import Checkpointer
 from fovea.training.fit import fit
 from fovea.training.job import TrainJob
 from fovea.training.module import ClassifierModule
@@ -105,7 +104,8 @@ def test_the_metrics_are_those_of_the_averaged_weights(
     with torch.inference_mode():
         loss = nn.functional.cross_entropy(outcome.network(pictures), labels).item()
         assert outcome.rows[-1]["val/loss"] == pytest.approx(loss, rel=1e-4)
-        outcome.network.load_state_dict(load_file(tmp_path / Checkpointer.BEST))
+        assert outcome.best_path is not None
+        outcome.network.load_state_dict(load_file(outcome.best_path))
         best = nn.functional.cross_entropy(outcome.network(pictures), labels).item()
     assert outcome.best is not None
     assert outcome.best["val/loss"] == pytest.approx(best, rel=1e-4)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -11,10 +12,12 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from fovea.config.schema import PlateauConfig
 from fovea.core.errors import Interrupted, RunError
-from fovea.training.checkpoints import Checkpointer, save_weights, usable_checkpoint
+from fovea.training import checkpoint_store
+from fovea.training.checkpoint_store import Sidecar
 from fovea.training.fit import Fit, fit
 from fovea.training.job import TrainJob
 from fovea.training.randomness import StepRandomness
@@ -28,7 +31,10 @@ class CrashError(Exception):
 
 
 def same_weights(a: Fit, b: Fit) -> bool:
-    first, second = a.network.state_dict(), b.network.state_dict()
+    return same_tensors(a.network.state_dict(), b.network.state_dict())
+
+
+def same_tensors(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]) -> bool:
     return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
 
 
@@ -128,39 +134,70 @@ def test_a_signal_saves_a_checkpoint_and_ends_as_interrupted(
             fit(job, squares, tmp_path, memory_run)
     assert caught.value.exit_code == 128 + signum
     assert signal.getsignal(signum) == before
-    state = torch.load(tmp_path / Checkpointer.LAST, weights_only=True)
+    state = torch.load(tmp_path / "step-00000005.ckpt", weights_only=True)
     assert state["global_step"] == 5
     assert same_weights(whole, fit(job, squares, tmp_path, memory_run))
 
 
-def test_a_file_that_is_no_checkpoint_is_put_aside_and_training_starts_over(
-    make_job: MakeJob, squares: Any, memory_run: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize("damaged", ["step-00000024.ckpt", "best"])
+def test_a_damaged_file_costs_the_steps_since_the_checkpoint_before(
+    damaged: str, make_job: MakeJob, squares: Any, memory_run: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    job = make_job(trainer={"max_epochs": 1})
+    job = make_job(callbacks={"checkpoint": {"monitor": "val/loss", "mode": "min"}})
+    whole = fit(job, squares, tmp_path, memory_run)
+    assert whole.best is not None
+    assert whole.best["epoch"] == 2
+    last = tmp_path / "step-00000024.ckpt"
+    sidecar = Sidecar.read(last)
+    assert sidecar is not None
+    assert sidecar.best == "best-epoch-0002.safetensors"
+    file = tmp_path / (damaged if damaged != "best" else sidecar.best)
+    file.write_bytes(file.read_bytes()[:-1])
+    again = fit(job, squares, tmp_path, memory_run)
+    assert "training goes on from step-00000012.ckpt" in caplog.text
+    assert same_weights(whole, again)
+    assert again.rows == whole.rows
+    assert again.best_path is not None
+    assert same_tensors(load_file(again.best_path), whole.network.state_dict())
+
+
+@pytest.mark.parametrize("on_error", ["stop", "continue"])
+def test_a_full_disk_leaves_the_checkpoint_before(
+    on_error: str,
+    make_job: MakeJob,
+    squares: Any,
+    memory_run: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    job = make_job(callbacks={"checkpoint": {"every_n_steps": 5, "on_error": on_error}})
     (tmp_path / "whole").mkdir()
     whole = fit(job, squares, tmp_path / "whole", memory_run)
-    (tmp_path / Checkpointer.LAST).write_bytes(b"not a checkpoint")
-    again = fit(job, squares, tmp_path, memory_run)
-    assert same_weights(whole, again)
-    assert (tmp_path / "last.ckpt.bad").read_bytes() == b"not a checkpoint"
-    assert "training starts over" in caplog.text
+    plain = checkpoint_store._save
+    refused = (1,) if on_error == "stop" else (1, 2)
+    calls = iter(range(1000))
 
+    def full(content: Any, path: Path) -> str:
+        if next(calls) in refused:
+            path.write_bytes(b"a part")
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return plain(content, path)
 
-@pytest.mark.parametrize("content", [{}, {"state_dict": {}}, [1, 2]])
-def test_a_foreign_file_that_torch_can_read_is_no_checkpoint_either(content: Any, tmp_path: Path) -> None:
-    torch.save(content, tmp_path / "last.ckpt")
-    assert usable_checkpoint(tmp_path / "last.ckpt") is None
-    assert (tmp_path / "last.ckpt.bad").exists()
-
-
-def test_a_checkpoint_with_code_in_it_is_not_run(tmp_path: Path) -> None:
-    class Hostile:
-        def __reduce__(self) -> tuple[Any, ...]:
-            return (os.mkdir, (str(tmp_path / "ran"),))
-
-    torch.save({"state_dict": {}, "loops": Hostile()}, tmp_path / "last.ckpt")
-    assert usable_checkpoint(tmp_path / "last.ckpt") is None
-    assert not (tmp_path / "ran").exists()
+    monkeypatch.setattr(checkpoint_store, "_save", full)
+    said = (
+        rf"writing {tmp_path}/step-00000010\.ckpt failed: the disk is full; .*"
+        rf"of the earlier checkpoints {tmp_path}/step-00000005\.ckpt is kept"
+    )
+    if on_error == "stop":
+        with pytest.raises(RunError, match=said):
+            fit(job, squares, tmp_path, memory_run)
+        assert sorted(path.name for path in tmp_path.glob("*step*")) == ["step-00000005.ckpt", "step-00000005.json"]
+    outcome = fit(job, squares, tmp_path, memory_run)
+    if on_error == "continue":
+        assert len(re.findall(r"the disk is full.*; training goes on", caplog.text)) == 2
+    assert same_weights(whole, outcome)
+    assert outcome.rows == whole.rows
 
 
 def test_training_that_diverges_says_in_which_epoch_and_keeps_the_state_before(
@@ -171,17 +208,4 @@ def test_training_that_diverges_says_in_which_epoch_and_keeps_the_state_before(
         RunError, match=r"training diverged: train/loss is (nan|inf) at step 2 \(epoch 1\); lower optimizer.lr"
     ):
         fit(job, squares, tmp_path, memory_run)
-    assert not (tmp_path / Checkpointer.LAST).exists()
-
-
-def test_weights_on_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path / "best.safetensors"
-    path.write_bytes(b"earlier")
-
-    def full(*_: Any) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr(Path, "write_bytes", full)
-    with pytest.raises(RunError, match=r"writing .*best\.safetensors failed: the disk is full; free some space"):
-        save_weights(torch.nn.Linear(2, 2), path)
-    assert [(left.name, left.read_bytes()) for left in tmp_path.iterdir()] == [("best.safetensors", b"earlier")]
+    assert not list(tmp_path.glob("*.ckpt"))

@@ -16,7 +16,7 @@ import torch
 from fovea.core.errors import Interrupted, RunError
 from fovea.training import budget
 from fovea.training.budget import Budget
-from fovea.training.checkpoints import Checkpointer, StopSignals
+from fovea.training.checkpoints import StopSignals
 from fovea.training.divergence import Divergence
 from fovea.training.fit import fit
 from fovea.training.job import TrainJob
@@ -63,7 +63,7 @@ def test_the_minutes_of_earlier_processes_count(monkeypatch: pytest.MonkeyPatch)
     first, second = Budget(1.0), Budget(1.0)
     trainer = cast(Any, SimpleNamespace(should_stop=False, accumulate_grad_batches=1, global_step=7, current_epoch=0))
     trainer.max_epochs, trainer.optimizers = 3, [SimpleNamespace(param_groups=[{"lr": 0.1}])]
-    module = cast(Any, None)
+    module = cast(Any, SimpleNamespace(device=torch.device("cpu")))
     first.on_fit_start(trainer, module)
     for batch in range(30):
         first.on_train_batch_end(trainer, module, None, None, batch)
@@ -97,21 +97,21 @@ def test_a_loss_that_is_no_number_ends_training_at_its_step(
 ) -> None:
     spoil(monkeypatch, 15, lambda loss: loss * float(value))
     job = make_job(callbacks={"checkpoint": {"every_n_steps": 2}})
-    kept = tmp_path / Checkpointer.LAST
+    kept = tmp_path / "step-00000014.ckpt"
     words = rf"train/loss is {value} at step 15 \(epoch 2\); lower optimizer\.lr \(now 0\.003\) or set trainer\.gradie"
     with pytest.raises(RunError, match=words + rf".*; the last good checkpoint is kept at {kept}"):
         fit(job, squares, tmp_path, memory_run)
     state = torch.load(kept, weights_only=True)
     assert state["global_step"] == 14
     assert all(torch.isfinite(tensor).all() for tensor in state["state_dict"].values())
-    assert (tmp_path / Checkpointer.BEST).exists()
+    assert (tmp_path / "best-epoch-0001.safetensors").exists()
 
 
-def test_a_loss_on_a_gpu_is_looked_at_now_and_then(tmp_path: Path) -> None:
+def test_a_loss_on_a_gpu_is_looked_at_now_and_then() -> None:
     outputs = {"loss": SimpleNamespace(device=SimpleNamespace(type="cuda"))}
     module = cast(Any, SimpleNamespace(train_tally=SimpleNamespace(loss_sum=torch.tensor(float("nan")))))
     trainer = cast(Any, SimpleNamespace(global_step=50, current_epoch=0, gradient_clip_val=1.0))
-    watch = Divergence(0.1, tmp_path / "none")
+    watch = Divergence(0.1, lambda: None)
     for batch in range(49):
         watch.on_train_batch_end(trainer, module, outputs, None, batch)
     with pytest.raises(RunError, match=r"at step 50 \(epoch 1\); lower optimizer\.lr \(now 0\.1\)$"):
@@ -128,7 +128,7 @@ def test_weights_that_a_step_has_spoilt_are_not_saved(
     job = make_job(callbacks={"checkpoint": {"every_n_steps": 2}})
     with pytest.raises(RunError, match=r"training diverged: the largest weight of 'net\..*' is nan at step 4"):
         fit(job, squares, tmp_path, memory_run)
-    assert torch.load(tmp_path / Checkpointer.LAST, weights_only=True)["global_step"] == 2
+    assert [path.name for path in tmp_path.glob("*.ckpt")] == ["step-00000002.ckpt"]
 
 
 @pytest.mark.parametrize(("is_launched", "stops_at_once"), [(False, True), (True, False)])

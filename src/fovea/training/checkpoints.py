@@ -1,4 +1,4 @@
-"""Checkpoints: the state to go on from, and the weights to deliver."""
+"""When the state of training is saved, and which weights are the best."""
 
 from __future__ import annotations
 
@@ -7,64 +7,19 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Mapping
-from pathlib import Path
 from types import FrameType
 from typing import Any, cast
 
 import pytorch_lightning as pl
-import torch
 from pytorch_lightning.callbacks import Checkpoint
-from safetensors.torch import save
-from torch import Tensor, nn
 
 from fovea.config.schema import CheckpointConfig
-from fovea.core.errors import Interrupted
-from fovea.core.files import atomic_file, explained
+from fovea.core.errors import Interrupted, RunError
 from fovea.training.accord import Accord
+from fovea.training.checkpoint_store import CheckpointStore
 from fovea.training.module import ClassifierModule
 
 log = logging.getLogger(__name__)
-
-
-def save_weights(network: nn.Module, path: Path) -> None:
-    """Writes the tensors of a network to a safetensors file: see `save_tensors`."""
-    save_tensors(network.state_dict(), path)
-
-
-def save_tensors(tensors: Mapping[str, Tensor], path: Path) -> None:
-    """Writes tensors to a safetensors file, in one piece or not at all; floating ones as float32.
-
-    Raises:
-        RunError: The disk is full, read-only or not writable.
-    """
-    plain = {name: _float32(tensor.detach().cpu()).contiguous() for name, tensor in tensors.items()}
-    with atomic_file(path) as temporary:
-        temporary.write_bytes(save(plain))  # safetensors' own writing hides why the disk refused
-
-
-def _float32(tensor: Tensor) -> Tensor:
-    return tensor.float() if tensor.is_floating_point() else tensor
-
-
-def usable_checkpoint(path: Path) -> Path | None:
-    """The checkpoint at `path` if there is a whole one; one that cannot be read is put aside with a word.
-
-    Nothing in the file is executed: it is read with `weights_only=True`.
-    """
-    if not path.exists():
-        return None
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-        reason = None if isinstance(content, dict) and {"state_dict", "loops"} <= content.keys() else "not a checkpoint"
-    except Exception as error:  # a foreign file can fail to load in any way
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-    if reason is None:
-        return path
-    aside = path.with_name(path.name + ".bad")
-    path.replace(aside)
-    log.warning("%s cannot be read (%s); it is kept as %s and training starts over", path, reason[:120], aside.name)
-    return None
 
 
 class StopSignals:
@@ -108,21 +63,18 @@ class StopSignals:
 
 
 class Checkpointer(Checkpoint):
-    """Keeps `last.ckpt` (everything that is needed to go on) and the best weights, in a work folder.
+    """Has everything that is needed to go on, and the best weights, kept in a store.
 
     A checkpoint is never taken at the last batch before a validation: Lightning would skip it on resume.
 
     Args:
-        folder: The work folder.
+        store: Where to; the trainer's plugin too.
         config: When to save, and what "best" means.
         stop: The signals that end the run; a checkpoint is saved first.
     """
 
-    LAST = "last.ckpt"
-    BEST = "best.safetensors"
-
-    def __init__(self, folder: Path, config: CheckpointConfig, stop: StopSignals) -> None:
-        self._folder = folder
+    def __init__(self, store: CheckpointStore, config: CheckpointConfig, stop: StopSignals) -> None:
+        self._store = store
         self._config = config
         self._stop = stop
         self.best: dict[str, float] | None = None
@@ -161,7 +113,7 @@ class Checkpointer(Checkpoint):
         if self._is_better(values[self._config.monitor]):
             self.best = {"epoch": trainer.current_epoch + 1, **values}
             if trainer.is_global_zero:
-                save_tensors(module.delivered(), self._folder / self.BEST)
+                self._store.offer_best(trainer.current_epoch + 1, module.delivered())
         self._save(trainer)
         _heed(self._accord.reached([self._stop.signum or 0], now=True)[0])
 
@@ -181,13 +133,21 @@ class Checkpointer(Checkpoint):
         return value > best if self._config.mode == "max" else value < best
 
     def _save(self, trainer: pl.Trainer) -> None:
-        path = self._folder / self.LAST
-        if trainer.is_global_zero:
-            with explained(f"writing the checkpoint {path}"), atomic_file(path) as temporary:
-                trainer.save_checkpoint(temporary, weights_only=False)
-        else:
-            trainer.save_checkpoint(path, weights_only=False)  # takes part, and writes nothing
+        """Every process takes part, one writes.
+
+        Raises:
+            RunError: It cannot be written, and `callbacks.checkpoint.on_error` is `stop`.
+        """
+        trainer.save_checkpoint(self._store.path(trainer.global_step), weights_only=False)
         self._saved_at = time.monotonic()
+        error = self._store.take_error()
+        if error is None:
+            return
+        newest = self._store.newest()
+        kept = f"{newest} is kept" if newest is not None else "there is none yet"
+        if self._config.on_error == "stop":
+            raise RunError(f"{error}; of the earlier checkpoints {kept}")
+        log.warning("%s; of the earlier checkpoints %s; training goes on", error, kept)
 
 
 def _heed(signum: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
@@ -20,13 +21,13 @@ class Divergence(pl.Callback):
 
     Args:
         lr: The configured learning rate, for the sentence.
-        checkpoint: The file that the state is saved in.
+        newest: Gives the newest checkpoint, for the sentence too.
         scaled: That rate as `optimizer.lr_scaling` makes it; None: the same.
     """
 
-    def __init__(self, lr: float, checkpoint: Path, scaled: float | None = None) -> None:
+    def __init__(self, lr: float, newest: Callable[[], Path | None], scaled: float | None = None) -> None:
         self._rate = f"{lr:g}" if scaled in (None, lr) else f"{lr:g}, scaled {scaled:g}"
-        self._checkpoint = checkpoint
+        self._newest = newest
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -68,7 +69,8 @@ class Divergence(pl.Callback):
     def _look(self, trainer: pl.Trainer, what: str, value: float) -> None:
         if math.isfinite(value):
             return
-        kept = f"; the last good checkpoint is kept at {self._checkpoint}" if self._checkpoint.exists() else ""
+        newest = self._newest()
+        kept = f"; the last good checkpoint is kept at {newest}" if newest is not None else ""
         clip = "" if trainer.gradient_clip_val else " or set trainer.gradient_clip_norm=1.0"
         raise RunError(
             f"training diverged: {what} is {value} at step {trainer.global_step} (epoch {trainer.current_epoch + 1}); "

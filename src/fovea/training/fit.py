@@ -16,7 +16,8 @@ from fovea.training.assembly import assemble
 from fovea.training.averaging import Averaging
 from fovea.training.beating import Beating
 from fovea.training.budget import Budget
-from fovea.training.checkpoints import Checkpointer, StopSignals, usable_checkpoint
+from fovea.training.checkpoint_store import CheckpointStore
+from fovea.training.checkpoints import Checkpointer, StopSignals
 from fovea.training.checks import check_machine
 from fovea.training.compiling import compiled
 from fovea.training.compression import Compression
@@ -50,13 +51,17 @@ class Fit:
     Attributes:
         network: The trained network in float32, with the weights of the last step or their average.
         rows: The history, a row an epoch.
-        best: Epoch and validation metrics of the best weights, which lie in the work folder.
+        best: Epoch and validation metrics of the best weights.
+        best_path: Where they lie.
     """
 
-    def __init__(self, network: nn.Module, rows: list[Row], best: dict[str, float] | None) -> None:
+    def __init__(
+        self, network: nn.Module, rows: list[Row], best: dict[str, float] | None, best_path: Path | None
+    ) -> None:
         self.network = network
         self.rows = rows
         self.best = best
+        self.best_path = best_path
 
 
 def fit(job: TrainJob, prepared: PreparedData, folder: Path, run: Run, ranks: Ranks = ALONE) -> Fit:
@@ -89,8 +94,10 @@ def fit(job: TrainJob, prepared: PreparedData, folder: Path, run: Run, ranks: Ra
 
     recorder = Recorder(report)
     stop = StopSignals()
-    checkpointer = Checkpointer(folder, job.callbacks.checkpoint, stop)
-    start = _start(folder, ranks)
+    digest = job.digest(prepared.meta.digest)
+    store = CheckpointStore(folder, digest, job.callbacks.checkpoint.keep_last, ranks.world_size)
+    checkpointer = Checkpointer(store, job.callbacks.checkpoint, stop)
+    start = _start(store, ranks)
     lines = plan(job, assembly.module, assembly.steps)
     run.log_text("\n".join(lines) + "\n", "config/plan.txt")
     for line in lines if start is None else []:
@@ -101,25 +108,26 @@ def fit(job: TrainJob, prepared: PreparedData, folder: Path, run: Run, ranks: Ra
     if start is not None:
         log.info("train: going on from %s", start)
     with memory_told(job, prepared), quiet(), stop, compiled(assembly.module.net, wanted=job.trainer.compile):
-        watchers = [
-            Divergence(job.optimizer.lr, folder / Checkpointer.LAST, scaled=job.lr),
-            *_watchers(job, assembly.steps),
-        ]
+        diverges = Divergence(job.optimizer.lr, store.newest, scaled=job.lr)
+        watchers = [diverges, *_watchers(job, assembly.steps)]
         freezing = [assembly.freezing] if assembly.freezing.is_needed else []
         together = _together(job.trainer, ranks)
         callbacks = [StepRandomness(job.seed), *freezing, *watchers, *together, recorder, *_judges(job), checkpointer]
         assembly.freezing.let_join()
         sharing = strategy_of(job.trainer, ranks, joins_later=assembly.freezing.has_late)
+        sharing["plugins"] = [*sharing.get("plugins", []), store]
         trainer = make_trainer(job, folder, callbacks, **sharing)
         trainer.fit(assembly.module, datamodule=assembly.data, ckpt_path=start, weights_only=True)
     network = assembly.network.float().requires_grad_(True)
     network.load_state_dict(assembly.module.delivered())
-    return Fit(network, recorder.rows, checkpointer.best)
+    store.write_best()
+    best = checkpointer.best
+    return Fit(network, recorder.rows, best, None if best is None else store.best_path(int(best["epoch"])))
 
 
-def _start(folder: Path, ranks: Ranks) -> Path | None:
+def _start(store: CheckpointStore, ranks: Ranks) -> Path | None:
     """The checkpoint to go on from, which rank 0 chooses."""
-    found = usable_checkpoint(folder / Checkpointer.LAST) if ranks.is_first else None
+    found = store.usable() if ranks.is_first else None
     said = first_of_all(None if found is None else str(found))
     return None if said is None else Path(said)
 

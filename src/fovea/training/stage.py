@@ -205,7 +205,7 @@ def _train(
 def _deliver(job: TrainJob, prepared: PreparedData, digest: str, work: WorkFolder, outcome: Fit) -> None:
     """Writes the result folder; `model.json` makes it whole."""
     from fovea.models.layer_rows import to_csv
-    from fovea.training.checkpoints import Checkpointer, save_weights
+    from fovea.training.checkpoint_store import save_weights
 
     best = job.callbacks.checkpoint.keep == "best" and outcome.best is not None
     chosen = outcome.best if best and outcome.best is not None else outcome.rows[-1]
@@ -225,8 +225,8 @@ def _deliver(job: TrainJob, prepared: PreparedData, digest: str, work: WorkFolde
         "layers": [row.plain() for row in layers],
     }
     with atomic_directory(work.result) as folder:
-        if best:
-            link_or_copy(work.path / Checkpointer.BEST, folder / WEIGHTS)
+        if best and outcome.best_path is not None:
+            link_or_copy(outcome.best_path, folder / WEIGHTS)
         else:
             save_weights(outcome.network, folder / WEIGHTS)
         if work.record.exists():

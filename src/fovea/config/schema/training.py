@@ -203,10 +203,17 @@ class TrainerConfig(Section):
 
 
 class CheckpointConfig(Section):
-    """When the state of training is saved, and which weights are delivered."""
+    """When the state of training is saved, and which weights are delivered.
+
+    Attributes:
+        keep_last: How many of the newest checkpoints are kept; training goes on from the one before a damaged one.
+        on_error: What follows when one cannot be written: `stop`, or `continue` training without it.
+    """
 
     every_n_steps: Count | None
     every_minutes: Positive | None
+    keep_last: Count
+    on_error: Literal["stop", "continue"]
     keep: Literal["best", "last"]
     monitor: Literal["val/acc", "val/loss"]
     mode: Literal["max", "min"]
