@@ -19,6 +19,15 @@ def _root(own_project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FOVEA_ROOT", str(own_project))
 
 
+@pytest.mark.slow
+def test_the_override_is_what_is_scaled_to_the_rate_that_was_found(kedro: Kedro) -> None:
+    scaling = ("optimizer.lr_scaling=linear", "optimizer.lr_base_batch=16")
+    result = kedro("find-lr", "model=lenet5", "--steps", "40", "loader.batch_size=64", *scaling)
+    assert result.exit_code == 0, result.output
+    _, steepest, _, override = result.stdout.splitlines()
+    assert float(override.removeprefix("optimizer.lr=")) == pytest.approx(float(steepest.split()[-1]) / 4, rel=0.1)
+
+
 def test_it_draws_the_curve_prints_an_override_and_leaves_nothing_else(kedro: Kedro, own_project: Path) -> None:
     result = kedro("find-lr", "model=lenet5", "--steps", "40", "loader.batch_size=64")
     assert result.exit_code == 0, result.output
