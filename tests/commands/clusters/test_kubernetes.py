@@ -96,6 +96,7 @@ def test_it_is_a_pytorch_job_of_documented_fields(make_task: MakeTask) -> None:
     assert spec["elasticPolicy"] == {"rdzvBackend": "c10d", "minReplicas": 2, "maxReplicas": 3}
     assert worker(content)["replicas"] == 3
     assert worker(content)["restartPolicy"] == "ExitCode"
+    assert worker(content)["template"]["metadata"] == {"annotations": {"sidecar.istio.io/inject": "false"}}
 
 
 def test_a_pod_has_the_project_and_what_was_asked_for(make_task: MakeTask) -> None:

@@ -87,7 +87,11 @@ def _manifest(task: Task, pod: Pod) -> dict[str, Any]:
                     "replicas": wanted.nodes,
                     # A code of 1 to 127 would come again and ends the job; of 128 and above (a signal) does not.
                     "restartPolicy": "ExitCode",
-                    "template": {"spec": _pod(task, pod)},
+                    "template": {
+                        # With Istio's proxy beside them processes do not find each other.
+                        "metadata": {"annotations": {"sidecar.istio.io/inject": "false"}},
+                        "spec": _pod(task, pod),
+                    },
                 }
             },
         },
