@@ -165,15 +165,17 @@ def run_agent(arguments: Sequence[str], group: Group, launch: LaunchConfig, fold
         RunError: The machines do not come together.
         Interrupted: A signal ended it; the processes were told, and waited for.
     """
+    _keep_from_terminal("torch.distributed.elastic")
     least, most = group.nodes
     alone = group.rendezvous is None
+    address = "127.0.0.1" if alone else group.address
     parameters = RendezvousParameters(
         backend="c10d",
         endpoint=group.rendezvous or "127.0.0.1:0",
         run_id=uuid.uuid4().hex if alone else group.job,
         min_nodes=least,
         max_nodes=most,
-        local_addr="127.0.0.1" if alone else None,
+        local_addr=address,
         join_timeout=_COME_SECONDS,
         last_call_timeout=15,
         keep_alive_interval=2,
@@ -189,7 +191,7 @@ def run_agent(arguments: Sequence[str], group: Group, launch: LaunchConfig, fold
             rdzv_handler=handler,
             max_restarts=launch.max_restarts,
             monitor_interval=_LOOK_SECONDS,
-            local_addr="127.0.0.1" if alone else None,
+            local_addr=address,
         )
         agent = Agent(spec, _Folders(folder), launch)
         try:
@@ -204,6 +206,14 @@ def run_agent(arguments: Sequence[str], group: Group, launch: LaunchConfig, fold
             "of them, that PORT is free there and open to the others, and that all use the same --nodes and --job"
         ) from error
     return agent.failures if result.is_failed() else []
+
+
+def _keep_from_terminal(name: str) -> None:
+    """Lets a logger of torch's write to the log file alone; what matters of it is told in our words."""
+    logger = logging.getLogger(name)
+    logger.propagate = False
+    files = [one for one in logging.getLogger().handlers if isinstance(one, logging.FileHandler)]
+    logger.handlers = [*files] or [logging.NullHandler()]
 
 
 def _first_line(error: BaseException) -> str:

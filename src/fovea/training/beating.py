@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import pytorch_lightning as pl
 
 from fovea.training.heartbeat import Heart
+
+log = logging.getLogger("fovea.training")
 
 
 class Beating(pl.Callback):
@@ -14,9 +17,13 @@ class Beating(pl.Callback):
 
     def __init__(self, heart: Heart) -> None:
         self._heart = heart
+        self._has_begun = False
 
     def on_train_batch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: Any) -> None:
         """At the start of a batch."""
+        if not self._has_begun:
+            self._has_begun = True
+            log.debug("at the first step of this process")
         self._beat(trainer, computing=True)
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: Any) -> None:

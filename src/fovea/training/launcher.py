@@ -44,12 +44,14 @@ class Group:
         nodes: Least and most machines.
         rendezvous: ``HOST:PORT`` where machines find each other; None: there is only this one.
         job: What all machines of one training call it.
+        address: This machine's, as the others see it; None: by its name.
     """
 
     processes: int
     nodes: tuple[int, int] = (1, 1)
     rendezvous: str | None = None
     job: str = "fovea"
+    address: str | None = None
 
 
 def launch(resolved: Path, group: Group, trainer: TrainerConfig) -> None:
@@ -110,6 +112,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--processes", type=int, help="on this machine; default: trainer.devices")
     parser.add_argument("--nodes", default="1", help="machines, as N or LEAST:MOST")
     parser.add_argument("--rendezvous", metavar="HOST:PORT", help="where the machines find each other")
+    parser.add_argument("--address", help="this machine's, as the others see it; default: by its name")
     parser.add_argument("--job", default="fovea", help="the same name on all machines of one training")
     words = parser.parse_args(arguments)
     try:
@@ -119,7 +122,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
             trainer = read_job(words.resolved).job.trainer
             processes = words.processes or count_devices(trainer)
-            launch(words.resolved, Group(processes, _nodes(words.nodes), words.rendezvous, words.job), trainer)
+            group = Group(processes, _nodes(words.nodes), words.rendezvous, words.job, words.address)
+            launch(words.resolved, group, trainer)
     except (FoveaError, Interrupted) as error:
         log.error("%s", error)
         return error.exit_code
