@@ -107,7 +107,8 @@ def joined(ranks: Ranks, trainer: TrainerConfig) -> Iterator[None]:
     try:
         yield
     finally:
-        distributed.destroy_process_group()
+        if distributed.is_initialized():  # Lightning takes it down with its trainer
+            distributed.destroy_process_group()
 
 
 def check_alike(facts: dict[str, str]) -> None:
