@@ -18,6 +18,7 @@ from fovea.core.errors import Interrupted, RunError
 from fovea.training.accord import Accord
 from fovea.training.checkpoint_store import CheckpointStore
 from fovea.training.module import ClassifierModule
+from fovea.training.sharding import delivered
 
 log = logging.getLogger(__name__)
 
@@ -112,8 +113,9 @@ class Checkpointer(Checkpoint):
         values = {f"val/{name}": value for name, value in module.val_tally.compute().items()}
         if self._is_better(values[self._config.monitor]):
             self.best = {"epoch": trainer.current_epoch + 1, **values}
+            tensors = delivered(trainer, module)
             if trainer.is_global_zero:
-                self._store.offer_best(trainer.current_epoch + 1, module.delivered())
+                self._store.offer_best(trainer.current_epoch + 1, tensors)
         self._save(trainer)
         _heed(self._accord.reached([self._stop.signum or 0], now=True)[0])
 

@@ -59,6 +59,9 @@ def check_devices(job: TrainJob, devices: int) -> None:
 
         if trainer.accelerator == "cpu" or not torch.cuda.is_available():
             raise UserError("trainer.strategy=fsdp needs GPUs, and none is in use; take trainer.strategy=ddp")
+        from fovea.training.sharding import check_sharding
+
+        check_sharding(job)
     cores = usable_cores()
     if devices > cores:
         log.warning("train: %d processes share %d core(s); trainer.devices=%d is faster", devices, cores, cores)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytorch_lightning as pl
 from torch import nn
 
-from fovea.training.assembly import assemble
+from fovea.training.assembly import Assembly, assemble
 from fovea.training.averaging import Averaging
 from fovea.training.beating import Beating
 from fovea.training.budget import Budget
@@ -24,6 +24,7 @@ from fovea.training.compression import Compression
 from fovea.training.divergence import Divergence
 from fovea.training.heartbeat import own_heart
 from fovea.training.job import TrainJob
+from fovea.training.network import build_network
 from fovea.training.out_of_memory import memory_told
 from fovea.training.patience import EarlyStopping, Plateau
 from fovea.training.plan import plan
@@ -32,6 +33,7 @@ from fovea.training.randomness import StepRandomness
 from fovea.training.ranks import ALONE, Ranks
 from fovea.training.recorder import Recorder, Row
 from fovea.training.schedules import Steps
+from fovea.training.sharding import saved
 from fovea.training.strategies import SharedStatistics, first_of_all, strategy_of
 from fovea.training.sync_norm import synchronised
 
@@ -118,11 +120,22 @@ def fit(job: TrainJob, prepared: PreparedData, folder: Path, run: Run, ranks: Ra
         sharing["plugins"] = [*sharing.get("plugins", []), store]
         trainer = make_trainer(job, folder, callbacks, **sharing)
         trainer.fit(assembly.module, datamodule=assembly.data, ckpt_path=start, weights_only=True)
-    network = assembly.network.float().requires_grad_(True)
-    network.load_state_dict(assembly.module.delivered())
+    network = _whole(job, assembly, store, ranks)
     store.write_best()
     best = checkpointer.best
     return Fit(network, recorder.rows, best, None if best is None else store.best_path(int(best["epoch"])))
+
+
+def _whole(job: TrainJob, assembly: Assembly, store: CheckpointStore, ranks: Ranks) -> nn.Module:
+    """The trained network in one piece, in float32."""
+    newest = store.newest()
+    if job.trainer.strategy == "fsdp" and ranks.world_size > 1 and newest is not None:
+        network: nn.Module = build_network(job.model, job.data)
+        network.load_state_dict(saved(newest))
+        return network
+    network = assembly.network.float().requires_grad_(True)
+    network.load_state_dict(assembly.module.delivered())
+    return network
 
 
 def _start(store: CheckpointStore, ranks: Ranks) -> Path | None:
