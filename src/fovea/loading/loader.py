@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from torch.utils.data import DataLoader
 
 from fovea.augment import single_threaded
 from fovea.core.errors import RunError
+from fovea.core.processes import die_with, heed_parent_alone
 from fovea.loading.dataset import Batch, Failure
 from fovea.loading.sampler import BatchKey, EpochBatches, EveryRow
 
@@ -38,6 +40,10 @@ def start_worker(_: int) -> None:
     """Runs first in every worker."""
     # Ctrl-C goes to all processes of a terminal; the one that asks for batches decides what becomes of it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    heed_parent_alone()
+    parent = multiprocessing.parent_process()
+    if parent is not None and parent.pid is not None:
+        die_with(parent.pid)
     torch.set_num_threads(1)
     single_threaded()
 
