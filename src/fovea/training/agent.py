@@ -180,6 +180,7 @@ def run_agent(arguments: Sequence[str], group: Group, launch: LaunchConfig, fold
         last_call_timeout=15,
         keep_alive_interval=2,
         keep_alive_max_attempt=3,
+        **_host(group),
     )
     try:
         handler = get_rendezvous_handler(parameters)
@@ -208,6 +209,13 @@ def run_agent(arguments: Sequence[str], group: Group, launch: LaunchConfig, fold
     return agent.failures if result.is_failed() else []
 
 
+def _host(group: Group) -> dict[str, bool]:
+    """Whether this machine is the one where all meet; torch finds it by the machine's name, where that leads to it."""
+    if group.rendezvous is None or group.address is None:
+        return {}
+    return {"is_host": group.rendezvous.rpartition(":")[0] == group.address}
+
+
 def _keep_from_terminal(name: str) -> None:
     """Lets a logger of torch's write to the log file alone; what matters of it is told in our words."""
     logger = logging.getLogger(name)
@@ -217,4 +225,4 @@ def _keep_from_terminal(name: str) -> None:
 
 
 def _first_line(error: BaseException) -> str:
-    return str(error).splitlines()[0].rstrip(".")
+    return str(error.__cause__ or error).splitlines()[0].rstrip(".")
