@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -141,3 +142,15 @@ def test_a_node_that_logs_is_heard_and_kedro_is_not(kedro: Kedro, stage: Any, ow
     assert (result.exit_code, result.stderr) == (0, "epoch 1: val/acc 0.9\n")
     assert "Running node: train" in (own_project / "logs" / "fovea.log").read_text()
     assert "Running node: train" in kedro("run", "--verbose").stderr
+
+
+def test_fresh_holds_for_one_command(kedro: Kedro, stage: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[str | None] = []
+    stage.train = lambda: seen.append(os.environ.get("FOVEA_FRESH"))
+    monkeypatch.delenv("FOVEA_FRESH", raising=False)
+    assert kedro("run", "--fresh").exit_code == 0
+    assert kedro("run").exit_code == 0
+    monkeypatch.setenv("FOVEA_FRESH", "0")
+    assert kedro("run", "--fresh").exit_code == 0
+    assert kedro("run").exit_code == 0
+    assert seen == ["1", None, "1", "0"]

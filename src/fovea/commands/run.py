@@ -6,7 +6,8 @@ import copy
 import os
 import shlex
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, cast
 
@@ -21,7 +22,7 @@ from fovea.config import logs
 from fovea.config.groups import groups
 from fovea.config.runtime_params import OVERRIDES_KEY, choice_refused, list_refused
 from fovea.core.errors import UserError, nearest
-from fovea.core.places import project_root
+from fovea.core.places import FRESH, project_root
 from fovea.core.stopping import stoppable
 from fovea.pipeline_registry import NAMES
 
@@ -90,17 +91,33 @@ def _parameters() -> Iterable[click.Parameter]:
         ours.callback = _CALLBACKS.get(param.name or "", param.callback)
         yield ours
     yield click.Option(["--verbose", "-v"], is_flag=True, help="Show everything that is logged, and tracebacks.")
+    yield click.Option(
+        ["--fresh"], is_flag=True, help="Start training over, discarding the checkpoints of this config."
+    )
     yield click.Argument(["overrides"], nargs=-1)
 
 
-def _run(*, overrides: tuple[str, ...], params: dict[str, Any], verbose: bool, **options: Any) -> Any:
-    with told(again=_this_command()):
+def _run(*, overrides: tuple[str, ...], params: dict[str, Any], verbose: bool, fresh: bool, **options: Any) -> Any:
+    with told(again=_this_command()), _fresh() if fresh else nullcontext():
         logs.configure(verbose=verbose)
         _check(options)
         lines = [*params.get(OVERRIDES_KEY, []), *overrides]
         runtime_params = {**params, OVERRIDES_KEY: lines} if lines else params
         with stoppable():
             return _kedro_callback(params=runtime_params, **options)
+
+
+@contextmanager
+def _fresh() -> Iterator[None]:
+    """Lets the trainings of the block start over, in whichever process."""
+    before = os.environ.get(FRESH)
+    os.environ[FRESH] = "1"
+    try:
+        yield
+    finally:
+        os.environ.pop(FRESH)
+        if before is not None:
+            os.environ[FRESH] = before
 
 
 def _check(options: dict[str, Any]) -> None:
@@ -128,9 +145,8 @@ def _this_command() -> str:
     if os.environ.get("DVC_STAGE"):
         return "dvc exp run" if os.environ.get("DVC_EXP_NAME") else "dvc repro"
     program = Path(sys.argv[0]).name
-    return shlex.join(
-        ["python", "-m", "fovea", *sys.argv[1:]] if program == "__main__.py" else [program, *sys.argv[1:]]
-    )
+    words = [word for word in sys.argv[1:] if word != "--fresh"]  # what goes on does not start over again
+    return shlex.join(["python", "-m", "fovea", *words] if program == "__main__.py" else [program, *words])
 
 
 command = _RunCommand(

@@ -58,18 +58,17 @@ def _lines(prefix: str, values: Mapping[str, Any]) -> Iterator[str]:
         elif isinstance(value, list | tuple):
             raise UserError(list_refused(key))
         else:
-            yield f"{key}={_written(value)}"
+            yield f"{key}={written(value)}"
 
 
-def _written(value: Any) -> str:
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(value)
+def written(value: Any) -> str:
+    """A plain value as it stands in an override, which reads it back as the same."""
+    if isinstance(value, list | tuple):
+        return f"[{','.join(map(written, value))}]"
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
     if isinstance(value, int | float):
-        return repr(value)
+        return repr(value) if math.isfinite(value) else str(value)
     text = str(value)
     if _BARE.fullmatch(text) and text.lower() not in _NOT_TEXT:
         return text

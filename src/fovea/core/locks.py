@@ -65,6 +65,19 @@ def exclusive(path: Path, what: str, way_out: str, wait: float = 0.0) -> Iterato
         lock.release()
 
 
+def is_held(path: Path) -> bool:
+    """Whether a process holds the lock file `path` at the moment; nothing is written."""
+    if not path.exists():
+        return False
+    lock = FileLock(str(path))
+    try:
+        lock.acquire(timeout=0)
+    except (Timeout, OSError):
+        return True
+    lock.release()
+    return False
+
+
 @contextmanager
 def waiting(path: Path, what: str) -> Iterator[None]:
     """Like `exclusive`, but waits as long as it takes and says so once.

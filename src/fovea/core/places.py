@@ -14,6 +14,9 @@ MODELS = Path("data/06_models")
 WORK = MODELS / "_work"
 MEMBERS = MODELS / "_members"
 
+FRESH = "FOVEA_FRESH"
+"""The variable that lets trainings start over."""
+
 
 def project_root() -> Path:
     """The folder that holds `conf/` and `pyproject.toml`.

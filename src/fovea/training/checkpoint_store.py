@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -18,10 +16,10 @@ from torch import Tensor, nn
 from fovea.core.digest import file_digest
 from fovea.core.errors import RunError
 from fovea.core.files import atomic_file
+from fovea.training.checkpoint_sidecar import STEPS, Sidecar, beside, newest_first
 
 log = logging.getLogger("fovea")
 
-_STEPS = "step-*.ckpt"
 _BESTS = "best-epoch-*.safetensors"
 
 
@@ -47,42 +45,6 @@ def save_tensors(tensors: Mapping[str, Tensor], path: Path) -> str:
 
 def _float32(tensor: Tensor) -> Tensor:
     return tensor.float() if tensor.is_floating_point() else tensor
-
-
-@dataclass(frozen=True)
-class Sidecar:
-    """What stands beside a checkpoint, written after it: a checkpoint without one is not whole.
-
-    Attributes:
-        sha256: Of the checkpoint.
-        step: Steps taken.
-        epoch: The epoch, from 1, in which it was taken.
-        config_digest: Of all that decides the weights.
-        world_size: Processes that trained together.
-        best: The file of the best weights until then, in the same folder.
-        best_sha256: Of that file.
-    """
-
-    sha256: str
-    step: int
-    epoch: int
-    config_digest: str
-    world_size: int
-    best: str | None
-    best_sha256: str | None
-
-    @classmethod
-    def read(cls, checkpoint: Path) -> Sidecar | None:
-        """That of a checkpoint; None where there is none that can be read."""
-        try:
-            return cls(**json.loads(_beside(checkpoint).read_text()))
-        except (OSError, ValueError, TypeError):
-            return None
-
-    def write(self, checkpoint: Path) -> None:
-        """Makes a checkpoint whole."""
-        with atomic_file(_beside(checkpoint)) as temporary:
-            temporary.write_text(json.dumps(asdict(self), indent=1) + "\n")
 
 
 class CheckpointStore(CheckpointIO):
@@ -121,17 +83,17 @@ class CheckpointStore(CheckpointIO):
 
     def newest(self) -> Path | None:
         """The newest checkpoint that was written to its end."""
-        return next((path for path in self._newest_first() if _beside(path).exists()), None)
+        return next((path for path in newest_first(self.folder) if beside(path).exists()), None)
 
     def usable(self) -> Path | None:
         """The newest checkpoint that is whole and of this config; what is not is put aside with a word.
 
         Nothing in a file is executed: it is read with `weights_only=True`.
         """
-        for left in (*self.folder.glob(f".{_STEPS}*.tmp"), *self.folder.glob(f".{_BESTS}*.tmp")):
+        for left in (*self.folder.glob(f".{STEPS}*.tmp"), *self.folder.glob(f".{_BESTS}*.tmp")):
             left.unlink(missing_ok=True)  # of a process that was killed
         refused: list[str] = []
-        for path in self._newest_first():
+        for path in newest_first(self.folder):
             sidecar = Sidecar.read(path)
             reason = self._refusal(path, sidecar)
             if reason is None and sidecar is not None:
@@ -140,7 +102,7 @@ class CheckpointStore(CheckpointIO):
                 return path
             refused.append(f"{path} {reason}")
             path.replace(path.with_name(f"{path.name}.bad"))
-            _beside(path).unlink(missing_ok=True)
+            beside(path).unlink(missing_ok=True)
         self._tell(refused, "training starts over")
         return None
 
@@ -191,11 +153,8 @@ class CheckpointStore(CheckpointIO):
 
     def remove_checkpoint(self, path: str | Path) -> None:
         """Removes a checkpoint with its sidecar, which goes first."""
-        _beside(Path(path)).unlink(missing_ok=True)
+        beside(Path(path)).unlink(missing_ok=True)
         Path(path).unlink(missing_ok=True)
-
-    def _newest_first(self) -> Iterator[Path]:
-        yield from sorted(self.folder.glob(_STEPS), reverse=True)
 
     def _refusal(self, path: Path, sidecar: Sidecar | None) -> str | None:
         """Why training cannot go on from a checkpoint."""
@@ -233,7 +192,7 @@ class CheckpointStore(CheckpointIO):
     def _prune(self) -> None:
         """Removes what no resume will ask for."""
         kept, wanted = 0, set[str | None]()
-        for path in self._newest_first():
+        for path in newest_first(self.folder):
             sidecar = Sidecar.read(path) if kept < self._keep_last else None
             if sidecar is None:
                 self.remove_checkpoint(path)
@@ -299,7 +258,3 @@ def _refusal_of_content(path: Path, sidecar: Sidecar) -> str | None:
         return f"cannot be read ({words[:120]})"
     whole = isinstance(content, dict) and {"state_dict", "loops"} <= content.keys()
     return None if whole else "is not a checkpoint"
-
-
-def _beside(checkpoint: Path) -> Path:
-    return checkpoint.with_suffix(".json")

@@ -31,7 +31,21 @@ _WITHOUT_EFFECT = {
     "loader": ("num_workers", "eval_batch_size", "prefetch", "cache"),
     "data": ("mirrors", "files", "folder", "table", "wnids"),
     "trainer": ("threads", "devices", "strategy", "launch"),
+    "callbacks": ("progress",),
 }
+_WITH_EFFECT = ("keep", "monitor", "mode")  # of callbacks.checkpoint
+
+
+def without_effect(sections: Mapping[str, Any]) -> dict[str, Any]:
+    """A job as plain data, without what does not decide its weights."""
+    kept = {
+        name: {key: value for key, value in section.items() if key not in _WITHOUT_EFFECT.get(name, ())}
+        if isinstance(section, Mapping)
+        else section
+        for name, section in sections.items()
+    }
+    kept["callbacks"]["checkpoint"] = {name: kept["callbacks"]["checkpoint"][name] for name in _WITH_EFFECT}
+    return kept
 
 
 class TrainJob(Section):
@@ -102,18 +116,10 @@ class TrainJob(Section):
         Raises:
             UserError: The teacher that it learns from is missing; its weights count, wherever they lie.
         """
-        sections = self.plain()
-        for section, keys in _WITHOUT_EFFECT.items():
-            for key in keys:
-                sections[section].pop(key, None)
+        sections = without_effect(self.plain())
         sections["model"]["weights"] = self.model.weights is not None
         if self.loss.distill.teacher is not None:
             sections["loss"]["distill"]["teacher"] = teacher.digest(self.loss.distill.teacher, self.data)
-        sections["callbacks"] = {
-            "keep": [self.callbacks.checkpoint.keep, self.callbacks.checkpoint.monitor, self.callbacks.checkpoint.mode],
-            "early_stopping": sections["callbacks"]["early_stopping"],
-            "averaging": sections["callbacks"]["averaging"],
-        }
         return data_digest({"job": sections, "prepared": prepared_digest})
 
     def run_name(self, digest: str) -> str:

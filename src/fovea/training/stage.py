@@ -19,6 +19,7 @@ from fovea.training.devices import check_devices, count_devices, is_mixed
 from fovea.training.job import TrainJob
 from fovea.training.ranks import ALONE, Ranks
 from fovea.training.result import FACTS, HISTORY, LAYERS, RECORD, WEIGHTS, TrainedModel
+from fovea.training.unfinished import nearest_unfinished
 from fovea.training.workfolder import WorkFolder, let_go
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ def train(job: TrainJob, prepared: PreparedData, tags: Mapping[str, str] | None 
     work.take()
     try:
         if not work.is_finished:
+            _tell_of_another(work, job)
             work.write_job(job, prepared.address, tags)
             _launch(work, job, devices)
     except BaseException:
@@ -95,6 +97,7 @@ def train_here(
     try:
         if ranks.is_first and not is_launched:
             work.take()
+            _tell_of_another(work, job)
             work.write_job(job, prepared.address, tags)
         if ranks.is_first or not work.is_finished:
             _train(job, prepared, digest, work, tags or {}, ranks)
@@ -102,6 +105,14 @@ def train_here(
         let_go(remove=False)
         raise
     return TrainedModel.open(work.result) if ranks.is_first else None
+
+
+def _tell_of_another(work: WorkFolder, job: TrainJob) -> None:
+    """Says which training that was stopped was perhaps meant, where this one is new."""
+    if not work.path.exists():
+        other = nearest_unfinished(work, job)
+        if other is not None:
+            log.info("train: %s", other.sentence())
 
 
 def _launch(work: WorkFolder, job: TrainJob, devices: int) -> None:

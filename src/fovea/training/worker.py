@@ -1,11 +1,12 @@
 """Trains what a work folder's `resolved.yaml` says, without Kedro, DVC or Hydra.
 
-One process:        python -m fovea.training.worker data/06_models/_work/NAME/resolved.yaml [OUTPUT]
+One process:        python -m fovea.training.worker data/06_models/_work/NAME/resolved.yaml [OUTPUT] [--fresh]
 Several:            python -m fovea.training.launcher data/06_models/_work/NAME/resolved.yaml --processes 2
 By torch's own:     torchrun --nproc-per-node=2 -m fovea.training.worker data/06_models/_work/NAME/resolved.yaml
 
 The trained model stays in the work folder, where the `kedro run` of the same configuration takes it up; OUTPUT is a
-second place for it. The state of training is kept as in `kedro run`: the same command goes on where it was stopped.
+second place for it. The state of training is kept as in `kedro run`: the same command goes on where it was stopped;
+with --fresh it starts over.
 """
 
 from __future__ import annotations
@@ -24,13 +25,14 @@ from fovea import tracking
 from fovea.config import logs
 from fovea.core.digest import data_digest, tree_digest
 from fovea.core.errors import UserError
+from fovea.core.places import FRESH
 from fovea.core.processes import die_with
 from fovea.core.stopping import stoppable
 from fovea.training.failures import exit_code, write_report
 from fovea.training.job import TrainJob
 from fovea.training.launcher import PARENT
 from fovea.training.ranks import Ranks
-from fovea.training.workfolder import let_go
+from fovea.training.workfolder import is_fresh, let_go
 
 log = logging.getLogger("fovea")
 
@@ -62,8 +64,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             ranks = Ranks.here()
             if not ranks.is_first:
                 log.setLevel(logging.WARNING)  # one process speaks for all
+            if "--fresh" in words:
+                words.remove("--fresh")
+                os.environ[FRESH] = "1"
             if len(words) not in (1, 2):
-                raise UserError("usage: python -m fovea.training.worker RESOLVED.yaml [OUTPUT]")
+                raise UserError("usage: python -m fovea.training.worker RESOLVED.yaml [OUTPUT] [--fresh]")
             _work(read_job(Path(words[0])), ranks, Path(words[1]) if len(words) == 2 else None)
     except BaseException as error:
         write_report(error)
@@ -101,18 +106,23 @@ def read_job(resolved: Path) -> Order:
 
 def _work(order: Order, ranks: Ranks, output: Path | None) -> None:
     from fovea.shards.folds import reopen
-    from fovea.training.stage import train_here
+    from fovea.training.stage import train_here, work_of
     from fovea.training.strategies import check_alike, joined
 
     if order.tracking is not None:
         tracking.configure_exported(order.tracking)
     prepared = reopen(order.address)
-    with joined(ranks, order.job.trainer):
-        check_alike(_facts(order, prepared.meta.digest))
-        model = train_here(order.job, prepared, order.tags, ranks, is_launched=bool(os.environ.get(PARENT)))
-    if output is not None and model is not None:
-        model.publish(output)
-    let_go(remove=False)
+    is_launched = bool(os.environ.get(PARENT))
+    try:
+        with joined(ranks, order.job.trainer):
+            if ranks.is_first and not is_launched and is_fresh():
+                work_of(order.job, prepared).take()  # before others look into it: the next line lets all meet
+            check_alike(_facts(order, prepared.meta.digest))
+            model = train_here(order.job, prepared, order.tags, ranks, is_launched=is_launched)
+        if output is not None and model is not None:
+            model.publish(output)
+    finally:
+        let_go(remove=False)
 
 
 def _facts(order: Order, data: str) -> dict[str, str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import os
 import shutil
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -12,13 +14,16 @@ from typing import Any
 import yaml
 
 from fovea import tracking
-from fovea.core.errors import RunError
+from fovea.core.errors import RunError, UserError
 from fovea.core.files import atomic_file
-from fovea.core.locks import exclusive
-from fovea.core.places import WORK, project_root
+from fovea.core.locks import exclusive, is_held
+from fovea.core.places import FRESH, WORK, project_root
 from fovea.training.job import TrainJob
 from fovea.training.result import RECORD, TrainedModel
 
+log = logging.getLogger("fovea")
+
+_RESTARTS = ("TORCHELASTIC_RESTART_COUNT", "SLURM_RESTART_COUNT")
 _taken: dict[Path, ExitStack] = {}
 
 
@@ -59,15 +64,34 @@ class WorkFolder:
     def take(self) -> None:
         """Keeps other processes from training this configuration until `let_go`, or until this process ends.
 
+        Where the command is to start over (`is_fresh`), what an earlier process left is discarded.
+
         Raises:
             RunError: Another process is training it.
+            UserError: `FOVEA_FRESH` is neither 0 nor 1.
         """
         if self.path in _taken:
             return
+        fresh = is_fresh()
         way_out = "wait for it, or change the configuration (for instance seed=1)"
         with ExitStack() as stack:
             stack.enter_context(exclusive(self._lock, f"training of '{self.path.name}'", way_out))
+            if fresh:
+                self._discard()
             _taken[self.path] = stack.pop_all()
+
+    @property
+    def is_under_way(self) -> bool:
+        """Whether a process is training in it."""
+        return self.path in _taken or is_held(self._lock)
+
+    def _discard(self) -> None:
+        if not self.path.exists():
+            return
+        if not self.is_finished:
+            tracking.give_up(self.record)
+        shutil.rmtree(self.path)
+        log.info("%s starts over; what there was of it is discarded", self.path.name)
 
     @property
     def _lock(self) -> Path:
@@ -96,6 +120,23 @@ class WorkFolder:
         """Removes the folder once its result stands in its final place."""
         shutil.rmtree(self.path, ignore_errors=True)
         self._lock.unlink(missing_ok=True)
+
+
+def is_fresh(environment: Mapping[str, str] = os.environ) -> bool:
+    """Whether trainings start over, whatever is there of them: `FOVEA_FRESH=1`, as `kedro run --fresh` sets it.
+
+    A process that replaces one that died does not start over again.
+
+    Args:
+        environment: The variables of the environment.
+
+    Raises:
+        UserError: The variable is neither 0 nor 1.
+    """
+    wish = environment.get(FRESH) or "0"
+    if wish not in ("0", "1"):
+        raise UserError(f"{FRESH}={wish} is neither 0 nor 1; set it to 1 to start trainings over, or leave it out")
+    return wish == "1" and all(environment.get(name, "0") in ("", "0") for name in _RESTARTS)
 
 
 def let_go(*, remove: bool) -> None:
