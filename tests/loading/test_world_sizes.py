@@ -136,5 +136,5 @@ def test_features_that_processes_cannot_share_are_refused():
 def test_few_pictures_are_shared_unevenly_and_say_so(module, ragged, split):
     ragged.train = split("train", 7)
     loaders = [module(ragged, rank=rank, world_size=2).train_dataloader() for rank in range(2)]
-    assert [loader.share for loader in loaders] == [(3, 7, 2), (4, 7, 2)]
+    assert [loader.share for loader in loaders] == [(3, 7, 2, 0), (4, 7, 2, 3)]
     assert sum(loader.share.weight for loader in loaders) == pytest.approx(2.0)

@@ -163,7 +163,7 @@ def test_the_gradients_of_ranks_are_those_of_one_process(
 
 def test_a_rank_that_has_less_counts_less() -> None:
     shares = [batches_of(CASES[1], rank, 2).share for rank in range(2)]
-    assert shares == [Share(3, 7, 2), Share(4, 7, 2)]
+    assert shares == [Share(3, 7, 2, 0), Share(4, 7, 2, 3)]
     assert [share.weight for share in shares] == pytest.approx([6 / 7, 8 / 7])
     assert batches_of(CASES[0], 1, 2).share.weight == 1.0
     assert Share().weight == 1.0

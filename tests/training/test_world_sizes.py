@@ -13,14 +13,15 @@ import torch
 from fovea.training import compression, stage
 from fovea.training.fit import fit
 from fovea.training.job import TrainJob
+from fovea.training.randomness import StepRandomness
 from fovea.training.ranks import Ranks
 from fovea.training.result import TrainedModel
 from fovea.training.workfolder import let_go
 
 MakeJob = Callable[..., TrainJob]
 Ddp = Callable[..., list[Any]]
-PLAIN = {"name": "deep_mnist", "dropout": 0.0}
-NORMS = {"name": "fast_mnist", "dropout": 0.0}
+PLAIN = {"name": "deep_mnist", "dropout": 0.3}
+NORMS = {"name": "fast_mnist", "dropout": 0.2}
 STEPS = 200 // 16
 
 # All of them with stochastic gradient descent: Adam divides by gradients, and makes of their last digits its own.
@@ -83,6 +84,31 @@ def train_all(
 ) -> dict[str, dict[str, Any]]:
     ranks = Ranks(rank, rank, world_size, world_size)
     return {name: trained(job, prepared, folder / f"{world_size}" / name, ranks) for name, job in jobs.items()}
+
+
+class CrashError(Exception):
+    """Stands in for the loss of the processes."""
+
+
+def crash(rank: int, world_size: int, job: TrainJob, prepared: Any, folder: Path, step: int) -> None:
+    """Trains until a step."""
+
+    def act_first(self: StepRandomness, trainer: Any, *rest: Any) -> None:
+        if trainer.global_step == step:
+            raise CrashError
+        seed_step(self, trainer, *rest)
+
+    seed_step = StepRandomness.on_train_batch_start
+    StepRandomness.on_train_batch_start = act_first  # type: ignore[method-assign]
+    try:
+        with pytest.raises(CrashError):
+            trained(job, prepared, folder, Ranks(rank, rank, world_size, world_size))
+    finally:
+        StepRandomness.on_train_batch_start = seed_step  # type: ignore[method-assign]
+
+
+def go_on(rank: int, world_size: int, job: TrainJob, prepared: Any, folder: Path) -> dict[str, Any]:
+    return trained(job, prepared, folder, Ranks(rank, rank, world_size, world_size))
 
 
 def train_in_16_bits(
@@ -220,7 +246,7 @@ def test_several_processes_fine_tune_as_one(ddp: Ddp, sgd_job: MakeJob, squares:
     ranks = ddp(2, train_all, jobs, squares, tmp_path, timeout=280.0)
     for name in jobs:
         for rank in ranks:
-            check_same(rank[name], alone[name], name)
+            check_same(rank[name], alone[name], name, tolerance=1e-4)
     before = {
         name: tensor.numpy() for name, tensor in TrainedModel.open(tmp_path / "source").network().state_dict().items()
     }
@@ -230,3 +256,28 @@ def test_several_processes_fine_tune_as_one(ddp: Ddp, sgd_job: MakeJob, squares:
     assert not any(np.array_equal(before[name], gradual[name]) for name in body)
     changed = [name for name in before if not np.array_equal(before[name], frozen[name])]
     assert len(changed) == 2
+
+
+@pytest.mark.ddp
+@pytest.mark.slow
+@pytest.mark.parametrize(("before", "after"), [(1, 2), (2, 1), (4, 2)])
+def test_a_training_goes_on_in_another_number_of_processes(
+    before: int, after: int, ddp: Ddp, sgd_job: MakeJob, squares: Any, tmp_path: Path
+) -> None:
+    """In the middle of its second epoch, with sums and an average to take up."""
+    averaging = {"kind": "ema", "decay": 0.9, "start": 0.0}
+    checkpoint = {"every_n_steps": 3}
+    job = sgd_job(
+        model=NORMS, trainer={"sync_batch_norm": True}, callbacks={"averaging": averaging, "checkpoint": checkpoint}
+    )
+    whole = trained(job, squares, tmp_path / "whole", Ranks())
+    folder = tmp_path / "stopped"
+
+    def run(processes: int, function: Callable[..., Any], *more: Any) -> list[Any]:
+        if processes == 1:
+            return [function(0, 1, job, squares, folder, *more)]
+        return ddp(processes, function, job, squares, folder, *more)
+
+    run(before, crash, STEPS + 7)
+    for rank in run(after, go_on):
+        check_same(rank, whole, f"{before} and {after} processes")

@@ -32,11 +32,13 @@ class Share(NamedTuple):
         rows: So many rows.
         batch: Of so many.
         world_size: Ranks that share it.
+        first: The place of the first of them in the batch.
     """
 
     rows: int = 1
     batch: int = 1
     world_size: int = 1
+    first: int = 0
 
     @property
     def weight(self) -> float:
@@ -85,7 +87,7 @@ class EpochBatches(Sampler[BatchKey]):
         self._batches = batches if limit is None else min(batches, limit)
         groups = math.ceil(self._batch / together)
         self._from, self._to = (min(self._batch, groups * r // world_size * together) for r in (rank, rank + 1))
-        self.share = Share(self._to - self._from, self._batch, world_size)
+        self.share = Share(self._to - self._from, self._batch, world_size, self._from)
         self.epoch = 0
         self.start = 0
         # Lightning calls set_epoch on `loader.batch_sampler.sampler`, never on a batch sampler itself.

@@ -34,6 +34,7 @@ from fovea.training.ranks import ALONE, Ranks
 from fovea.training.recorder import Recorder, Row
 from fovea.training.schedules import Steps
 from fovea.training.sharding import saved
+from fovea.training.shared_noise import share_noise
 from fovea.training.strategies import SharedStatistics, first_of_all, strategy_of
 from fovea.training.sync_norm import synchronised
 
@@ -84,6 +85,7 @@ def fit(job: TrainJob, prepared: PreparedData, folder: Path, run: Run, ranks: Ra
         Interrupted: A signal ended it; the checkpoint has been saved.
     """
     assembly = assemble(job, prepared, ranks)
+    noise = share_noise(assembly.module.net, assembly.module.share) if ranks.world_size > 1 else None
     if ranks.world_size > 1 and job.trainer.sync_batch_norm:
         synchronised(assembly.module.net)
 
@@ -114,7 +116,15 @@ def fit(job: TrainJob, prepared: PreparedData, folder: Path, run: Run, ranks: Ra
         watchers = [diverges, *_watchers(job, assembly.steps)]
         freezing = [assembly.freezing] if assembly.freezing.is_needed else []
         together = _together(job.trainer, ranks)
-        callbacks = [StepRandomness(job.seed), *freezing, *watchers, *together, recorder, *_judges(job), checkpointer]
+        callbacks = [
+            StepRandomness(job.seed, noise),
+            *freezing,
+            *watchers,
+            *together,
+            recorder,
+            *_judges(job),
+            checkpointer,
+        ]
         assembly.freezing.let_join()
         sharing = strategy_of(job.trainer, ranks, joins_later=assembly.freezing.has_late)
         sharing["plugins"] = [*sharing.get("plugins", []), store]

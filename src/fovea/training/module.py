@@ -15,6 +15,7 @@ from torch.nn import functional
 from fovea.augment import mixing
 from fovea.config.schema import OptimizerConfig, ScheduleConfig
 from fovea.loading import Batch
+from fovea.loading.sampler import Share
 from fovea.models import auxiliary
 from fovea.training.accord import of_all
 from fovea.training.groups import parameter_groups
@@ -117,6 +118,11 @@ class ClassifierModule(pl.LightningModule):
         self.train_tally = Tally()
         self.val_tally = Tally()
 
+    @property
+    def share(self) -> Share:
+        """What this process has of every batch."""
+        return self._loss.share
+
     def delivered(self) -> Mapping[str, Tensor]:
         """The tensors that are validated and delivered, by their names in the network."""
         return self.net.state_dict() if self.averaged is None else self.averaged
@@ -136,7 +142,7 @@ class ClassifierModule(pl.LightningModule):
         loss = self._loss(logits, batch.labels, batch.mix, taught)
         for head in heads:
             loss = loss + auxiliary.WEIGHT * self._loss(head, batch.labels, batch.mix)
-        self.train_tally.update(loss.detach() / self._loss.share.weight, logits, batch.labels)
+        self.train_tally.update(loss.detach() / self.share.weight, logits, batch.labels)
         return loss
 
     def validation_step(self, batch: Batch, _: int) -> None:

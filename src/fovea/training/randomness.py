@@ -8,6 +8,8 @@ import numpy as np
 import pytorch_lightning as pl
 import torch
 
+from fovea.training.shared_noise import Noise
+
 
 def step_seed(seed: int, epoch: int, batch: int, rank: int) -> int:
     """A 63-bit seed that differs for every (seed, epoch, batch, rank)."""
@@ -21,13 +23,18 @@ class StepRandomness(pl.Callback):
 
     Args:
         seed: The run's seed.
+        noise: What is drawn on all ranks alike; None: there is one rank.
     """
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, noise: Noise | None = None) -> None:
         self._seed = seed
+        self._noise = noise
 
     def on_train_batch_start(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
     ) -> None:
         """Seeds torch's generators."""
-        torch.manual_seed(step_seed(self._seed, trainer.current_epoch, batch_idx, trainer.global_rank))
+        position = (self._seed, trainer.current_epoch, batch_idx)
+        torch.manual_seed(step_seed(*position, trainer.global_rank))
+        if self._noise is not None:
+            self._noise.start(step_seed(*position, 0))
