@@ -34,7 +34,7 @@ from fovea.training.ranks import ALONE, Ranks
 from fovea.training.recorder import Recorder, Row
 from fovea.training.schedules import Steps
 from fovea.training.sharding import saved
-from fovea.training.shared_noise import share_noise
+from fovea.training.shared_noise import Noise, share_noise
 from fovea.training.strategies import SharedStatistics, first_of_all, strategy_of
 from fovea.training.sync_norm import synchronised
 
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from fovea.config.schema import TrainerConfig
     from fovea.shards import PreparedData
     from fovea.tracking import Run
+    from fovea.training.module import ClassifierModule
 
 log = logging.getLogger("fovea")
 
@@ -85,9 +86,7 @@ def fit(job: TrainJob, prepared: PreparedData, folder: Path, run: Run, ranks: Ra
         Interrupted: A signal ended it; the checkpoint has been saved.
     """
     assembly = assemble(job, prepared, ranks)
-    noise = share_noise(assembly.module.net, assembly.module.share) if ranks.world_size > 1 else None
-    if ranks.world_size > 1 and job.trainer.sync_batch_norm:
-        synchronised(assembly.module.net)
+    noise = _share_layers(job.trainer, assembly.module, ranks)
 
     def report(row: Row, pictures_per_second: float) -> None:
         step = int(row["epoch"])
@@ -153,6 +152,15 @@ def _start(store: CheckpointStore, ranks: Ranks) -> Path | None:
     found = store.usable() if ranks.is_first else None
     said = first_of_all(None if found is None else str(found))
     return None if said is None else Path(said)
+
+
+def _share_layers(trainer: TrainerConfig, module: ClassifierModule, ranks: Ranks) -> Noise | None:
+    """Lets layers that take a batch as a whole do so across processes; gives the numbers of the random ones."""
+    if ranks.world_size == 1:
+        return None
+    if trainer.sync_batch_norm:
+        synchronised(module.net)
+    return share_noise(module.net, module.share)
 
 
 def _together(trainer: TrainerConfig, ranks: Ranks) -> Iterator[pl.Callback]:

@@ -181,13 +181,6 @@ class TrainerConfig(Section):
             return devices
         raise ValueError("a whole number from 1, or auto")
 
-    @field_validator("gradient_compression")
-    @classmethod
-    def _whole_gradients(cls, compression: str, info: ValidationInfo) -> str:
-        if compression != "none" and info.data.get("strategy") == "fsdp":
-            raise ValueError("none where trainer.strategy is fsdp, which sends parts of gradients in its own way")
-        return compression
-
     @field_validator("gradient_clip_value")
     @classmethod
     def _one_clip(cls, value: float | None, info: ValidationInfo) -> float | None:
