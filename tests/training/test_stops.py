@@ -118,11 +118,11 @@ def test_a_loss_on_a_gpu_is_looked_at_now_and_then() -> None:
         watch.on_train_batch_end(trainer, module, outputs, None, 49)
 
 
-def test_a_scaled_rate_is_told_beside_the_configured_one(tmp_path: Path) -> None:
+def test_a_scaled_rate_is_told_beside_the_configured_one() -> None:
     outputs = {"loss": torch.tensor(float("nan"))}
     trainer = cast(Any, SimpleNamespace(global_step=3, current_epoch=0, gradient_clip_val=1.0))
     with pytest.raises(RunError, match=r"lower optimizer\.lr \(now 0\.1, scaled 0\.4\)$"):
-        Divergence(0.1, tmp_path / "none", scaled=0.4).on_train_batch_end(trainer, cast(Any, None), outputs, None, 0)
+        Divergence(0.1, lambda: None, scaled=0.4).on_train_batch_end(trainer, cast(Any, None), outputs, None, 0)
 
 
 def test_weights_that_a_step_has_spoilt_are_not_saved(
