@@ -6,10 +6,11 @@ import logging
 import os
 import signal
 import sys
+import threading
 import time
 import uuid
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -196,7 +197,8 @@ def run_agent(arguments: Sequence[str], group: Group, launch: LaunchConfig, fold
         )
         agent = Agent(spec, _Folders(folder), launch)
         try:
-            result = agent.run()
+            with _settings():
+                result = agent.run()
         finally:
             handler.shutdown()
     except SignalException as error:  # torch puts its own handlers in the place of ours
@@ -207,6 +209,22 @@ def run_agent(arguments: Sequence[str], group: Group, launch: LaunchConfig, fold
             "of them, that PORT is free there and open to the others, and that all use the same --nodes and --job"
         ) from error
     return agent.failures if result.is_failed() else []
+
+
+@contextmanager
+def _settings() -> Iterator[None]:
+    """What torch's agent is told by the environment alone."""
+    # Its restarts over gloo mostly hang where its store is shared: new processes find the addresses of dead ones in it
+    # (https://github.com/pytorch/pytorch/issues/135712).
+    os.environ["TORCH_DISABLE_SHARE_RDZV_TCP_STORE"] = "1"
+    # The signals that stop a command are `stoppable`'s; torch wants to have one at least.
+    os.environ["TORCHELASTIC_SIGNALS_TO_HANDLE"] = "SIGQUIT"
+    before = signal.getsignal(signal.SIGQUIT)
+    try:
+        yield
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGQUIT, before)
 
 
 def _host(group: Group) -> dict[str, bool]:

@@ -11,7 +11,6 @@ import argparse
 import logging
 import os
 import shutil
-import signal
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -67,14 +66,8 @@ def launch(resolved: Path, group: Group, trainer: TrainerConfig) -> None:
         RunError: Training failed, also after `trainer.launch.max_restarts` restarts.
         Interrupted: A signal ended it; the state was saved.
     """
-    # torch's restarts over gloo mostly hang where the agent's store is shared: new processes find the addresses of dead
-    # ones in it (https://github.com/pytorch/pytorch/issues/135712).
-    os.environ["TORCH_DISABLE_SHARE_RDZV_TCP_STORE"] = "1"
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, usable_cores() // group.processes)))
     os.environ |= {PARENT: str(os.getpid()), "FOVEA_VERBOSE": str(int(logs.is_verbose()))}
-    # The signals that stop a command are `stoppable`'s; torch wants to have one at least.
-    os.environ["TORCHELASTIC_SIGNALS_TO_HANDLE"] = "SIGQUIT"
-    quit_handler = signal.getsignal(signal.SIGQUIT)
     from fovea.training.agent import run_agent
 
     folder = Path(tempfile.mkdtemp(prefix="launch-", dir=resolved.parent))
@@ -82,7 +75,6 @@ def launch(resolved: Path, group: Group, trainer: TrainerConfig) -> None:
         failures = run_agent(["-m", "fovea.training.worker", str(resolved)], group, trainer.launch, folder)
     finally:
         del os.environ[PARENT]
-        signal.signal(signal.SIGQUIT, quit_handler)
         shutil.rmtree(folder, ignore_errors=True)
     if failures:
         _tell(failures, trainer)
