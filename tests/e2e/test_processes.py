@@ -172,3 +172,13 @@ def test_a_mistake_is_told_by_one_and_nothing_starts(
     assert sentence in place.refused(*RUN, *words, code=2, before=before)
     assert len(place.runs()) == runs
     assert list((place.root / "data/06_models/_work").glob("*/")) == []
+
+
+def test_the_same_training_is_not_made_twice_at_once(place: Any, whole: tuple[str, str]) -> None:
+    process = started(place)
+    (resolved,) = (place.root / "data/06_models/_work").glob("*/resolved.yaml")
+    done = place.run("python", "-m", "fovea.training.launcher", str(resolved), "--processes", "1", check=False)
+    assert done.returncode == 1
+    assert "is already under way in process" in done.stderr
+    assert process.wait(LIMIT) == 0, output(place)
+    assert weights(place) == whole[1]

@@ -33,6 +33,9 @@ log = logging.getLogger("fovea")
 PARENT = "FOVEA_LAUNCHER"
 """The variable that names the launching process."""
 
+HELD = "FOVEA_WORK_HELD"
+"""The variable that says that the launching process holds the work folder."""
+
 
 @dataclass(frozen=True)
 class Group:
@@ -53,13 +56,14 @@ class Group:
     address: str | None = None
 
 
-def launch(resolved: Path, group: Group, trainer: TrainerConfig) -> None:
+def launch(resolved: Path, group: Group, trainer: TrainerConfig, *, is_held: bool = False) -> None:
     """Runs the worker in every process of this machine until training has ended.
 
     Args:
         resolved: The work folder's `resolved.yaml`.
         group: The processes.
         trainer: The `trainer` section of the job.
+        is_held: Whether this process holds the work folder; else rank 0 takes it.
 
     Raises:
         UserError: A process refused the job; no other was started.
@@ -67,14 +71,16 @@ def launch(resolved: Path, group: Group, trainer: TrainerConfig) -> None:
         Interrupted: A signal ended it; the state was saved.
     """
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, usable_cores() // group.processes)))
-    os.environ |= {PARENT: str(os.getpid()), "FOVEA_VERBOSE": str(int(logs.is_verbose()))}
+    variables = {PARENT: str(os.getpid()), HELD: str(int(is_held)), "FOVEA_VERBOSE": str(int(logs.is_verbose()))}
+    os.environ |= variables
     from fovea.training.agent import run_agent
 
     folder = Path(tempfile.mkdtemp(prefix="launch-", dir=resolved.parent))
     try:
         failures = run_agent(["-m", "fovea.training.worker", str(resolved)], group, trainer.launch, folder)
     finally:
-        del os.environ[PARENT]
+        for name in variables:
+            del os.environ[name]
         shutil.rmtree(folder, ignore_errors=True)
     if failures:
         _tell(failures, trainer)

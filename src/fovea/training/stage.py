@@ -76,7 +76,7 @@ def train_here(
     tags: Mapping[str, str] | None = None,
     ranks: Ranks = ALONE,
     *,
-    is_launched: bool = False,
+    is_held: bool = False,
 ) -> TrainedModel | None:
     """Trains a job in this process, alone or as one of several that were joined before.
 
@@ -85,7 +85,7 @@ def train_here(
         prepared: On what.
         tags: Of the run, beside its own.
         ranks: The place of this process among all.
-        is_launched: Whether the process that started this one holds the work folder.
+        is_held: Whether the process that started this one holds the work folder.
 
     Returns:
         The model; None on ranks other than 0.
@@ -95,7 +95,7 @@ def train_here(
     digest = job.digest(prepared.meta.digest)
     work = work_of(job, prepared)
     try:
-        if ranks.is_first and not is_launched:
+        if ranks.is_first and not is_held:
             work.take()
             _tell_of_another(work, job)
             work.write_job(job, prepared.address, tags)
@@ -120,7 +120,7 @@ def _launch(work: WorkFolder, job: TrainJob, devices: int) -> None:
     from fovea.training.launcher import Group, launch
 
     try:
-        launch(work.resolved, Group(devices), job.trainer)
+        launch(work.resolved, Group(devices), job.trainer, is_held=True)
     except UserError:
         if not work.record.exists():
             work.remove()

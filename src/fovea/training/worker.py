@@ -30,7 +30,7 @@ from fovea.core.processes import die_with
 from fovea.core.stopping import stoppable
 from fovea.training.failures import exit_code, write_report
 from fovea.training.job import TrainJob
-from fovea.training.launcher import PARENT
+from fovea.training.launcher import HELD, PARENT
 from fovea.training.ranks import Ranks
 from fovea.training.workfolder import is_fresh, let_go
 
@@ -112,13 +112,13 @@ def _work(order: Order, ranks: Ranks, output: Path | None) -> None:
     if order.tracking is not None:
         tracking.configure_exported(order.tracking)
     prepared = reopen(order.address)
-    is_launched = bool(os.environ.get(PARENT))
+    is_held = os.environ.get(HELD) == "1"
     try:
         with joined(ranks, order.job.trainer):
-            if ranks.is_first and not is_launched and is_fresh():
+            if ranks.is_first and not is_held and is_fresh():
                 work_of(order.job, prepared).take()  # before others look into it: the next line lets all meet
             check_alike(_facts(order, prepared.meta.digest))
-            model = train_here(order.job, prepared, order.tags, ranks, is_launched=is_launched)
+            model = train_here(order.job, prepared, order.tags, ranks, is_held=is_held)
         if output is not None and model is not None:
             model.publish(output)
     finally:
