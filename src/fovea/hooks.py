@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from kedro.framework.hooks import hook_impl
 
+from fovea.core.publication import Publication
+
 if TYPE_CHECKING:
     from kedro.framework.context import KedroContext
     from kedro.io import CatalogProtocol
@@ -24,6 +26,9 @@ log = logging.getLogger("fovea.run")
 _STUDIES = {"crossval": "crossval_folds", "ensemble": "ensemble_members"}
 """The summaries of several models, each with the table of its models."""
 
+_DATA = ("source", "prepared")
+"""What is made before training; everything else is a result."""
+
 
 class ProjectHooks:
     """Opens tracking before a pipeline, and closes it truthfully after.
@@ -34,6 +39,7 @@ class ProjectHooks:
     def __init__(self) -> None:
         self._loader: Any = None
         self._places: dict[str, Path] = {}
+        self._publication = Publication()
 
     @hook_impl
     def after_context_created(self, context: KedroContext) -> None:
@@ -54,6 +60,7 @@ class ProjectHooks:
         """
         from fovea import tracking
 
+        self._publication.end()  # of a session that was interrupted
         config: Mapping[str, Any] = self._loader["parameters"] if self._loader is not None else {}
         composition = getattr(self._loader, "composition", None)
         overrides = tuple(getattr(composition, "overrides", ()))
@@ -64,6 +71,18 @@ class ProjectHooks:
         tracking.hold_open()
 
     @hook_impl
+    def before_dataset_saved(self, dataset_name: str) -> None:
+        """Lets the results of two runs not be mixed."""
+        if dataset_name in self._places and dataset_name not in _DATA:
+            self._publication.begin()
+
+    @hook_impl
+    def after_dataset_saved(self, dataset_name: str, data: Any) -> None:
+        """Keeps the folders of data, should another run replace them."""
+        if dataset_name in self._places and dataset_name in _DATA:
+            self._publication.add(data, self._places[dataset_name])
+
+    @hook_impl
     def after_pipeline_run(self, pipeline: Pipeline, catalog: CatalogProtocol[Any, Any]) -> None:
         """Ends the run FINISHED and says what came out."""
         from fovea import tracking
@@ -72,9 +91,10 @@ class ProjectHooks:
         runs = tracking.close("FINISHED")
         let_go(remove=True)
         outputs = pipeline.all_outputs()
-        for name in ("metrics", *_STUDIES):
-            if name in outputs:
-                self._say(name, catalog.load(name), runs)
+        numbers = {name: catalog.load(name) for name in ("metrics", *_STUDIES) if name in outputs}
+        self._publication.end()
+        for name, content in numbers.items():
+            self._say(name, content, runs)
 
     @hook_impl
     def on_pipeline_error(self, error: Exception) -> None:
@@ -84,6 +104,7 @@ class ProjectHooks:
 
         tracking.close("FAILED", error)
         let_go(remove=False)
+        self._publication.end()
 
     def _say(self, name: str, numbers: Mapping[str, Any], runs: list[Summary]) -> None:
         from fovea.core.places import project_root

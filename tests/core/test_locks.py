@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from fovea.core.errors import RunError
-from fovea.core.locks import BusyError, exclusive, waiting
+from fovea.core.locks import BusyError, exclusive, is_held, waiting
 
 
 def take(path: Path) -> None:
@@ -99,3 +99,12 @@ def test_waiting_goes_on_when_the_other_has_ended(tmp_path: Path, caplog: pytest
     assert order == ["first", "second"]
     assert f"fetching x is already under way in process {os.getpid()}" in caplog.text
     assert caplog.text.count("waiting for it to end") == 1
+
+
+def test_whether_somebody_holds_a_lock_is_told_without_making_one(tmp_path: Path) -> None:
+    path = tmp_path / "x.lock"
+    assert not is_held(path)
+    assert not path.exists()
+    with exclusive(path, "training", "wait"):
+        assert is_held(path)
+    assert not is_held(path)

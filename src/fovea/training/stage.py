@@ -20,7 +20,7 @@ from fovea.training.job import TrainJob
 from fovea.training.ranks import ALONE, Ranks
 from fovea.training.result import FACTS, HISTORY, LAYERS, RECORD, WEIGHTS, TrainedModel
 from fovea.training.unfinished import nearest_unfinished
-from fovea.training.workfolder import WorkFolder, let_go
+from fovea.training.workfolder import WorkFolder, is_fresh, let_go
 
 if TYPE_CHECKING:
     from torch import nn
@@ -50,7 +50,7 @@ def train(job: TrainJob, prepared: PreparedData, tags: Mapping[str, str] | None 
     """
     check_fit(job, prepared)
     devices = 1
-    if not work_of(job, prepared).is_finished:  # else other machines may have trained it
+    if is_fresh() or not work_of(job, prepared).is_finished:  # else other machines may have trained it
         devices = count_devices(job.trainer)
         check_devices(job, devices)
     if devices == 1:
