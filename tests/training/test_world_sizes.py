@@ -24,7 +24,7 @@ PLAIN = {"name": "deep_mnist", "dropout": 0.3}
 NORMS = {"name": "fast_mnist", "dropout": 0.2}
 STEPS = 200 // 16
 
-# All of them with stochastic gradient descent: Adam divides by gradients, and makes of their last digits its own.
+# In 64 bits: rounding grows from step to step, and 32 bits would hide small mistakes among it.
 RECIPES: dict[str, dict[str, Any]] = {
     "plain": {},
     "everything of the loss": {
@@ -130,12 +130,13 @@ def train_in_16_bits(
     return answers, sent
 
 
-def check_same(one: dict[str, Any], other: dict[str, Any], name: str, *, tolerance: float = 2e-5) -> None:
+def check_same(one: dict[str, Any], other: dict[str, Any], name: str, *, tolerance: float = 2e-7) -> None:
+    """Weights are delivered in 32 bits, and validation compares those."""
     for key, tensor in other["weights"].items():
         scale = max(float(np.abs(tensor).max()), 1e-2)
         np.testing.assert_allclose(one["weights"][key], tensor, rtol=0, atol=tolerance * scale, err_msg=f"{name} {key}")
     for row, wanted in zip(one["rows"], other["rows"], strict=True):
-        assert row == pytest.approx(wanted, rel=100 * tolerance), name
+        assert row == pytest.approx(wanted, rel=10 * tolerance), name
         assert (row["val/acc"], row["train/acc"]) == (wanted["val/acc"], wanted["train/acc"]), name
 
 
@@ -150,10 +151,11 @@ def _project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 @pytest.fixture
 def sgd_job(make_job: MakeJob) -> MakeJob:
-    """Makes a job of gradient descent without dropout; `lr` is its rate."""
+    """Makes a job of gradient descent in 64 bits; `lr` is its rate."""
 
     def make(lr: float = 0.02, **changes: Any) -> TrainJob:
-        job = make_job(**{"model": PLAIN, **changes})
+        trainer = {"precision": "64", **changes.pop("trainer", {})}
+        job = make_job(**{"model": PLAIN, "trainer": trainer, **changes})
         rate = {"lr": lr, "lr_scaling": "none", "lr_base_batch": 256}
         sgd = {"name": "sgd", **rate, "weight_decay": 1e-3, "momentum": 0.9, "nesterov": True}
         return TrainJob.parse({**job.plain(), "optimizer": sgd})
@@ -196,18 +198,19 @@ def test_the_accuracy_of_1001_pictures_does_not_depend_on_the_processes(
 
 @pytest.mark.ddp
 @pytest.mark.slow
-def test_16_bits_round_and_no_more(ddp: Ddp, sgd_job: MakeJob, squares: Any, tmp_path: Path) -> None:
+def test_fewer_bits_round_and_no_more(ddp: Ddp, sgd_job: MakeJob, squares: Any, tmp_path: Path) -> None:
     """bf16 keeps 8 digits of a number, fp16 11; a step of several batches sends its gradients once."""
     trainers: dict[str, dict[str, Any]] = {
         "bf16 gradients": {"gradient_compression": "bf16", "accumulate_batches": 5},
         "fp16 gradients": {"gradient_compression": "fp16"},
+        "32": {"precision": "32"},
         "bf16": {"precision": "bf16", "limit_batches": 3},
         "bf16-true": {"precision": "bf16-true", "limit_batches": 3},
     }
     jobs = {name: sgd_job(trainer={"max_epochs": 1, **trainer}) for name, trainer in trainers.items()}
     alone = train_all(0, 1, jobs, squares, tmp_path)
     ranks = ddp(2, train_in_16_bits, jobs, squares, tmp_path, timeout=200.0)
-    tolerances = {"bf16 gradients": 4e-3, "fp16 gradients": 1e-3, "bf16": 2e-2, "bf16-true": 4e-2}
+    tolerances = {"bf16 gradients": 4e-3, "fp16 gradients": 1e-3, "32": 1e-5, "bf16": 2e-2, "bf16-true": 4e-2}
     for (answers, sent), name in [(rank, name) for rank in ranks for name in jobs]:
         (row,), (wanted,) = answers[name]["rows"], alone[name]["rows"]
         assert row["train/loss"] == pytest.approx(wanted["train/loss"], rel=tolerances[name]), name
@@ -215,7 +218,7 @@ def test_16_bits_round_and_no_more(ddp: Ddp, sgd_job: MakeJob, squares: Any, tmp
         assert row == ranks[0][0][name]["rows"][0]
         for key, tensor in answers[name]["weights"].items():
             assert np.array_equal(tensor, ranks[0][0][name]["weights"][key]), (name, key)
-        assert sent == {"bf16 gradients": 3, "fp16 gradients": STEPS, "bf16": 0, "bf16-true": 0}
+        assert sent == {"bf16 gradients": 3, "fp16 gradients": STEPS, "32": 0, "bf16": 0, "bf16-true": 0}
 
 
 @pytest.mark.ddp
@@ -246,7 +249,7 @@ def test_several_processes_fine_tune_as_one(ddp: Ddp, sgd_job: MakeJob, squares:
     ranks = ddp(2, train_all, jobs, squares, tmp_path, timeout=280.0)
     for name in jobs:
         for rank in ranks:
-            check_same(rank[name], alone[name], name, tolerance=1e-4)
+            check_same(rank[name], alone[name], name)
     before = {
         name: tensor.numpy() for name, tensor in TrainedModel.open(tmp_path / "source").network().state_dict().items()
     }
