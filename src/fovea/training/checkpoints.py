@@ -146,10 +146,10 @@ class Checkpointer(Checkpoint):
         if error is None:
             return
         newest = self._store.newest()
-        kept = f"{newest} is kept" if newest is not None else "there is none yet"
+        kept = f"the checkpoint to go on from is {newest}" if newest is not None else "there is no earlier checkpoint"
         if self._config.on_error == "stop":
-            raise RunError(f"{error}; of the earlier checkpoints {kept}")
-        log.warning("%s; of the earlier checkpoints %s; training goes on", error, kept)
+            raise RunError(f"{error}; {kept}")
+        log.warning("%s; training goes on without it, %s", str(error).partition(";")[0], kept)
 
 
 def _heed(signum: int) -> None:
