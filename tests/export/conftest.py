@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 from fovea import tracking
+from fovea.export import latency
 from fovea.models.normalize import NormalizedNet
 
 CLASSES = ["<cat>", "Hündin", "3"]
@@ -87,16 +88,19 @@ def photos(tmp_path: Path) -> Any:
 
 
 @pytest.fixture
-def logged(monkeypatch: pytest.MonkeyPatch) -> set[str]:
-    """The artifacts that the stage gave to the run."""
-    files: set[str] = set()
+def logged(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    """What the stage gave to the run: `files`, the artifacts, and `metrics`."""
+    given = SimpleNamespace(files=set(), metrics={})
+    run = SimpleNamespace(
+        log_artifacts=lambda path, folder: given.files.update(f"{folder}/{file.name}" for file in path.iterdir()),
+        log_metrics=given.metrics.update,
+    )
 
     @contextmanager
     def stage(name: str, record: Path) -> Iterator[Any]:
         assert (name, record.name) == ("export", "run.json")
-        yield SimpleNamespace(
-            log_artifacts=lambda path, folder: files.update(f"{folder}/{file.name}" for file in path.iterdir())
-        )
+        yield run
 
     monkeypatch.setattr(tracking, "stage", stage)
-    return files
+    monkeypatch.setattr(latency, "_MOST", 3)
+    return given

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import json
 from pathlib import Path
@@ -14,35 +15,88 @@ from fovea.config.schema import ExportConfig
 from fovea.core.errors import RunError, UserError
 from fovea.evaluation.infer import logits
 from fovea.export import OnnxModel, stage
+from fovea.export.onnx import OnnxRunner
+from fovea.export.parity import Parity
 
-CONFIG = ExportConfig(opset=18, batch_size=10, tolerance=1e-4)
+CONFIG = ExportConfig(
+    opset=18,
+    preprocessing="inside",
+    int8=False,
+    calibration_pictures=8,
+    torch_export=False,
+    batch_size=10,
+    tolerance=1e-4,
+    int8_tolerance=0.005,
+)
+
+Logged = Any  # what the run was given: `files` and `metrics`
 
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxscript")
 pytest.importorskip("onnxruntime")
 
 
-def test_the_folder_holds_the_model_and_what_is_known_of_it(prepared: Any, model: Any, logged: set[str]) -> None:
+def test_the_folder_holds_the_model_and_what_is_known_of_it(prepared: Any, model: Any, logged: Logged) -> None:
     exported = stage.export(prepared, model, CONFIG)
     facts = json.loads((exported.path / "export.json").read_text(encoding="utf-8"))
-    assert facts["parity"]["pictures"] == 21
-    assert facts["parity"]["largest_logit_difference"] <= 1e-5
-    assert facts["parity"]["accuracy_exported"] == facts["parity"]["accuracy_pytorch"]
+    found = facts["parity"]["model.onnx"]
+    assert found["pictures"] == 21
+    assert found["largest_logit_difference"] <= 1e-5
+    assert found["accuracy_exported"] == found["accuracy_pytorch"]
     assert facts["classes"] == ["<cat>", "Hündin", "3"]
     assert facts["input"] == "images: uint8 [batch, 3, 8, 8], RGB, 0 to 255, normalised inside"
     assert facts["opset"] == 18
-    assert facts["sha256"] == hashlib.sha256(exported.file.read_bytes()).hexdigest()
-    assert logged == {"export/model.onnx", "export/export.json"}
+    assert facts["files"] == {"model.onnx": hashlib.sha256(exported.file.read_bytes()).hexdigest()}
+    assert logged.files == {"export/model.onnx", "export/export.json", "export/forms.csv"}
 
 
-def test_the_model_itself_tells_its_classes_and_origin(prepared: Any, model: Any, logged: set[str]) -> None:
+def test_every_form_is_compared_and_timed(prepared: Any, model: Any, logged: Logged) -> None:
+    everything = CONFIG.model_copy(update={"int8": True, "torch_export": True, "int8_tolerance": 0.5})
+    exported = stage.export(prepared, model, everything)
+    with (exported.path / "forms.csv").open(encoding="utf-8") as stream:
+        rows = list(csv.DictReader(stream))
+    assert [(row["form"], row["file"]) for row in rows] == [
+        ("pytorch", ""),
+        ("onnx", "model.onnx"),
+        ("onnx_int8", "model.int8.onnx"),
+        ("torch_export", "model.pt2"),
+    ]
+    assert all(float(row["milliseconds"]) > 0 for row in rows)
+    for row in rows[1:]:
+        assert int(row["bytes"]) == (exported.path / row["file"]).stat().st_size
+        assert logged.metrics[f"export/{row['form']}/acc"] == float(row["accuracy_exported"])
+    assert logged.metrics["export/eager/milliseconds"] > 0
+    assert logged.metrics["export/torch_export/largest_logit_difference"] <= 1e-5
+
+
+def test_the_normalisation_may_stay_outside(prepared: Any, model: Any, logged: Logged) -> None:
+    everything = {"preprocessing": "beside", "int8": True, "torch_export": True, "int8_tolerance": 0.5}
+    exported = stage.export(prepared, model, CONFIG.model_copy(update=everything))
+    facts = json.loads((exported.path / "export.json").read_text(encoding="utf-8"))
+    assert facts["input"].startswith("images: float32 [batch, 3, 8, 8], RGB, pixels of 0 to 255 times scale plus shift")
+    np.testing.assert_allclose(facts["shift"], [-2.5, -4 / 3, -0.75], rtol=1e-6)
+    inside = {item.key: item.value for item in onnx.load(exported.file).metadata_props}
+    assert json.loads(inside["scale"]) == facts["scale"]
+    assert facts["parity"]["model.pt2"]["largest_logit_difference"] <= 1e-5
+
+
+def test_eight_bits_that_cost_accuracy_are_not_delivered(prepared, model, logged, monkeypatch) -> None:
+    wrong = Parity(21, 1.0, 0.9, 0.5)
+    judge = stage.require_accuracy
+    monkeypatch.setattr(stage, "require_accuracy", lambda file, found, tolerance: judge(file, wrong, tolerance))
+    with pytest.raises(RunError, match=r"model\.int8\.onnx has an accuracy of 0\.5000 .* nothing was written"):
+        stage.export(prepared, model, CONFIG.model_copy(update={"int8": True}))
+    assert logged.files == set()
+
+
+def test_the_model_itself_tells_its_classes_and_origin(prepared: Any, model: Any, logged: Logged) -> None:
     exported = stage.export(prepared, model, CONFIG)
     facts = {item.key: item.value for item in onnx.load(exported.file).metadata_props}
     assert json.loads(facts["classes"]) == ["<cat>", "Hündin", "3"]
     assert (facts["run_name"], facts["data"], facts["data_digest"]) == ("net-pets-0123abcd", "pets", "ab" * 32)
 
 
-def test_a_published_export_opens_again(prepared: Any, model: Any, logged: set[str], tmp_path: Path) -> None:
+def test_a_published_export_opens_again(prepared: Any, model: Any, logged: Logged, tmp_path: Path) -> None:
     stage.export(prepared, model, CONFIG).publish(tmp_path / "export")
     assert OnnxModel.open(tmp_path / "export").file == tmp_path / "export" / "model.onnx"
 
@@ -52,23 +106,23 @@ def test_pictures_of_any_size_are_seen_as_the_model_was_tested(photos, model, lo
     answers = []
     for augment in ({}, {"eval": [flip]}):
         model.facts["config"] = {"augment": augment}
-        monkeypatch.setattr(stage, "require", lambda found, tolerance: None)
+        monkeypatch.setattr(stage, "require", lambda *_: None)
         monkeypatch.setattr(
             stage, "logits", lambda *arguments: answers.append(logits(*arguments)) or answers[-1], raising=True
         )
         facts = json.loads((stage.export(photos, model, CONFIG).path / "export.json").read_text(encoding="utf-8"))
-        assert facts["parity"]["largest_logit_difference"] <= 1e-5
+        assert facts["parity"]["model.onnx"]["largest_logit_difference"] <= 1e-5
     assert not np.array_equal(*answers)
 
 
 def test_a_model_that_answers_otherwise_is_not_logged(prepared, model, logged, monkeypatch) -> None:
-    monkeypatch.setattr(stage, "onnx_logits", lambda *_: np.ones((21, 3), np.float32))
+    monkeypatch.setattr(OnnxRunner, "__call__", lambda self, pixels: np.ones((len(pixels), 3), np.float32))
     with pytest.raises(RunError, match=r"a logit by .* more than export\.tolerance=0\.0001; nothing was written"):
         stage.export(prepared, model, CONFIG)
-    assert logged == set()
+    assert logged.files == set()
 
 
-def test_a_model_of_other_classes_is_refused(prepared: Any, model: Any, logged: set[str]) -> None:
+def test_a_model_of_other_classes_is_refused(prepared: Any, model: Any, logged: Logged) -> None:
     prepared.meta.classes = ("cat",)
     with pytest.raises(UserError, match="it knows 3 classes, the data have 1"):
         stage.export(prepared, model, CONFIG)

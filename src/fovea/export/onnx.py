@@ -1,4 +1,4 @@
-"""A network as an ONNX file, with its normalisation inside and its class names beside the weights."""
+"""A network as an ONNX file, with its class names beside the weights, and what onnxruntime makes of it."""
 
 from __future__ import annotations
 
@@ -13,13 +13,11 @@ from numpy.typing import NDArray
 
 from fovea.core.errors import UserError
 from fovea.core.files import explained
-from fovea.evaluation.infer import pictures
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
-    from fovea.augment import Augmenter
-    from fovea.shards import Split
+    from fovea.export.scaling import Scaling
 
 INPUT, OUTPUT = "images", "logits"
 _NEEDED = ("onnx", "onnxscript", "onnxruntime")
@@ -36,16 +34,14 @@ def check_installed() -> None:
         raise UserError(f"exporting needs {' and '.join(missing)}, not installed: pip install 'fovea[export]'")
 
 
-def write_onnx(
-    network: nn.Module, path: Path, *, channels: int, image_size: int, opset: int, facts: Mapping[str, str]
-) -> None:
-    """Writes a network from uint8 [batch, channels, image_size, image_size] of any batch to float32 logits.
+def write_onnx(network: nn.Module, path: Path, *, example: Tensor, opset: int, facts: Mapping[str, str]) -> None:
+    """Writes a network from pictures [batch, C, H, W] of any batch to float32 logits.
 
     Args:
         network: In eval mode, on the CPU.
         path: The file to write.
-        channels: Channels of the pictures.
-        image_size: Height and width of the pictures in pixels.
+        example: At least two pictures of the type and size that the network takes: the size of a dimension that is 1
+            in the example counts as fixed.
         opset: Version of ONNX's operators.
         facts: Plain texts kept in the file's `metadata_props`.
 
@@ -54,8 +50,6 @@ def write_onnx(
     """
     import torch
 
-    # Two pictures: the size of a dimension that is 1 in the example counts as fixed.
-    example = torch.zeros(2, channels, image_size, image_size, dtype=torch.uint8)
     with warnings.catch_warnings():
         # The exporter's own use of deprecated parts of torch, which a user cannot act on.
         warnings.filterwarnings("ignore", category=DeprecationWarning, module="torch|onnxscript|copyreg")
@@ -88,15 +82,25 @@ def _clean(model: Any) -> None:
         value.metadata_props.clear()
 
 
-def onnx_logits(path: Path, split: Split, view: Augmenter, batch_size: int) -> NDArray[np.float32]:
-    """Logits float32 [N, K] that onnxruntime computes for a split on the CPU, row i of picture i as `view` shows it."""
-    import onnxruntime
+class OnnxRunner:
+    """An ONNX file in onnxruntime on the CPU.
 
-    onnxruntime.disable_telemetry_events()
-    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    parts = []
-    for start in range(0, len(split), batch_size):
-        images = np.ascontiguousarray(pictures(split, view, start, batch_size).transpose(0, 3, 1, 2))
-        parts.append(session.run([OUTPUT], {INPUT: images})[0])
-    logits: NDArray[np.float32] = np.concatenate(parts)
-    return logits
+    Args:
+        path: The file.
+        scaling: What is done to pixels first, of a file that has no normalisation inside.
+    """
+
+    def __init__(self, path: Path, scaling: Scaling | None = None) -> None:
+        import onnxruntime
+
+        onnxruntime.disable_telemetry_events()
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 3  # errors
+        self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        self._scaling = scaling
+
+    def __call__(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Logits float32 [B, K] of pixels [B, C, H, W] of 0..255."""
+        images = pixels if self._scaling is None else self._scaling(pixels)
+        logits: NDArray[np.float32] = self._session.run([OUTPUT], {INPUT: images})[0]
+        return logits

@@ -11,8 +11,6 @@ from numpy.typing import NDArray
 from fovea.core.errors import RunError
 from fovea.evaluation.metrics import Ints, top1
 
-_WAY_OUT = "nothing was written, try another export.opset"
-
 
 @dataclass(frozen=True)
 class Parity:
@@ -45,19 +43,35 @@ def parity(original: NDArray[Any], exported: NDArray[Any], labels: Ints) -> Pari
     )
 
 
-def require(found: Parity, tolerance: float) -> None:
-    """Refuses an exported model that differs.
+def require(file: str, found: Parity, tolerance: float) -> None:
+    """Refuses a file that is to say the same as the original and does not.
 
     Raises:
         RunError: A logit differs by more than `tolerance` (or is NaN), or the accuracies are not equal.
     """
+    way_out = "nothing was written, try another export.opset"
     if not found.largest_logit_difference <= tolerance:
         raise RunError(
-            f"the exported model differs from the original: a logit by {found.largest_logit_difference:.3g}, more than "
-            f"export.tolerance={tolerance:g}; {_WAY_OUT}"
+            f"{file} differs from the original: a logit by {found.largest_logit_difference:.3g}, more than "
+            f"export.tolerance={tolerance:g}; {way_out}"
         )
     if found.accuracy_pytorch != found.accuracy_exported:
         raise RunError(
-            f"the exported model differs from the original: accuracy {found.accuracy_exported:.6f} instead of "
-            f"{found.accuracy_pytorch:.6f} on {found.pictures} pictures; {_WAY_OUT}"
+            f"{file} differs from the original: accuracy {found.accuracy_exported:.6f} instead of "
+            f"{found.accuracy_pytorch:.6f} on {found.pictures} pictures; {way_out}"
+        )
+
+
+def require_accuracy(file: str, found: Parity, tolerance: float) -> None:
+    """Refuses a file of fewer bits that is less accurate than the original by more than `tolerance`.
+
+    Raises:
+        RunError: It is, or a logit is NaN.
+    """
+    lost = found.accuracy_pytorch - found.accuracy_exported
+    if lost > tolerance or np.isnan(found.largest_logit_difference):
+        raise RunError(
+            f"{file} has an accuracy of {found.accuracy_exported:.4f} on {found.pictures} test pictures, the original "
+            f"{found.accuracy_pytorch:.4f}: more is lost than export.int8_tolerance={tolerance:g}; nothing was "
+            "written, go without it by export.int8=false, or raise export.calibration_pictures"
         )

@@ -11,7 +11,7 @@ from fovea.core.errors import RunError
 from fovea.core.files import publish_directory
 
 if TYPE_CHECKING:
-    from torch import nn
+    from fovea.models.normalize import NormalizedNet
 
 WEIGHTS = "model.safetensors"
 FACTS = "model.json"
@@ -62,7 +62,7 @@ class TrainedModel:
         rows: list[dict[str, float]] = json.loads((self.path / HISTORY).read_text())
         return rows
 
-    def network(self) -> nn.Module:
+    def network(self) -> NormalizedNet:
         """The network with its normalisation, in evaluation mode, on the CPU.
 
         Takes pictures of shape [B, C, H, W], uint8 or float of 0..255; gives logits [B, classes], float32.
@@ -80,7 +80,7 @@ class TrainedModel:
         return network.eval()
 
 
-def load_weights(network: nn.Module, path: Path) -> None:
+def load_weights(network: NormalizedNet, path: Path) -> None:
     """Loads a safetensors file into a network of exactly the same tensors.
 
     Raises:
