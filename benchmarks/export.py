@@ -1,7 +1,7 @@
 """What leaves the house against what stays: logits, accuracy and the time of one picture, in every form of export.
 
-A row a preset and form. Claims: no logit of the ONNX file differs by more than 1e-4 and its accuracy is equal; the 8-bit
-file is at most 0.5 points less accurate.
+A row a preset and form. Claims: no logit of the ONNX file differs by more than 1e-4 and its accuracy is equal; the
+8-bit file is at most 0.5 points less accurate.
 """
 
 from __future__ import annotations

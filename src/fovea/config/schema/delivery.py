@@ -14,8 +14,8 @@ class ExportConfig(Section):
 
     Attributes:
         opset: Version of ONNX's operators.
-        preprocessing: Where pixels are normalised: `inside` the file, which takes bytes of 0 to 255, or `beside` it, with
-            the numbers in `export.json`.
+        preprocessing: Where pixels are normalised: `inside` the file, which takes bytes of 0 to 255, or `beside` it,
+            with the numbers in `export.json`.
         int8: Also an ONNX file of 8-bit weights and activations.
         calibration_pictures: Training pictures, at most, that tell the ranges of its activations.
         torch_export: Also a program of `torch.export`.
