@@ -22,7 +22,7 @@ def _refused(conf: Path, *lines: str) -> str:
         ("modle=x", "unknown group or key 'modle'; did you mean 'model'?"),
         ("model=lenet6", "unknown model 'lenet6'; did you mean 'lenet5'?"),
         ("experiment=mnist_fst", "unknown experiment 'mnist_fst'; did you mean 'mnist_fast'?"),
-        ("trainer=5", "unknown trainer '5'; known: default"),
+        ("trainer=5", "unknown trainer '5'; known: ddp, default"),
         ("trainer.max_epoch=3", "unknown key 'trainer.max_epoch' = 3; did you mean 'max_epochs'?"),
         ("triner.max_epochs=3", "unknown key 'triner.max_epochs' = 3; did you mean 'trainer'?"),
         (
