@@ -19,6 +19,7 @@ from fovea.training.accord import Accord
 from fovea.training.checkpoint_store import CheckpointStore
 from fovea.training.module import ClassifierModule
 from fovea.training.sharding import delivered
+from fovea.training.strategies import first_of_all
 
 log = logging.getLogger(__name__)
 
@@ -143,13 +144,14 @@ class Checkpointer(Checkpoint):
         trainer.save_checkpoint(self._store.path(trainer.global_step), weights_only=False)
         self._saved_at = time.monotonic()
         error = self._store.take_error()
-        if error is None:
-            return
         newest = self._store.newest()
         kept = f"the checkpoint to go on from is {newest}" if newest is not None else "there is no earlier checkpoint"
         if self._config.on_error == "stop":
-            raise RunError(f"{error}; {kept}")
-        log.warning("%s; training goes on without it, %s", str(error).partition(";")[0], kept)
+            said = first_of_all(None if error is None else f"{error}; {kept}")
+            if said is not None:  # on all alike: a process whose neighbour ends takes that for a crash
+                raise RunError(said)
+        elif error is not None:
+            log.warning("%s; training goes on without it, %s", str(error).partition(";")[0], kept)
 
 
 def _heed(signum: int) -> None:
