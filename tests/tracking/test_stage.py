@@ -16,6 +16,7 @@ from mlflow.entities import Run
 from fovea import tracking
 from fovea.core.errors import Interrupted, RunError, UserError
 from fovea.tracking import facts
+from fovea.tracking.record import RunRecord
 
 Runs = Callable[[], list[Run]]
 Configure = Callable[..., None]
@@ -73,6 +74,32 @@ def test_a_later_process_goes_on_in_the_same_run(configure: Configure, record: P
     assert (one.data.tags["stage.train"], one.data.tags["stage.evaluate"]) == ("done", "done")
     assert one.data.tags["command"] == "kedro run optimizer.lr=0.002"
     assert record.read_bytes() == before
+
+
+def test_a_run_whose_process_died_before_it_was_recorded_goes_on(
+    configure: Configure, record: Path, runs: Runs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class DeathError(Exception):
+        pass
+
+    def die(*_: object) -> None:
+        raise DeathError
+
+    configure()
+    with monkeypatch.context() as patch:
+        patch.setattr(RunRecord, "write", die)
+        with pytest.raises(DeathError), tracking.stage("train", record, "one", params={"seed": 3}):
+            pass
+    assert not record.exists()
+    (before,) = runs()
+    configure()
+    with tracking.stage("train", record, "one", params={"seed": 3}):
+        pass
+    (one,) = runs()
+    assert (one.info.run_id, one.info.status) == (before.info.run_id, "FINISHED")
+    assert one.data.params["seed"] == "3"
+    assert json.loads(record.read_text())["run_id"] == one.info.run_id
+    assert [path.name for path in record.parent.iterdir() if "run.json" in path.name] == [record.name]
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import uuid
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -42,11 +43,36 @@ class RunRecord:
         """
         with atomic_file(path) as temporary:
             temporary.write_text(json.dumps(asdict(self), indent=1) + "\n")
+        _claim(path).unlink(missing_ok=True)
 
 
-def new_key() -> str:
-    """A key that no run has."""
-    return uuid.uuid4().hex
+def claim_key(record: Path) -> tuple[str, bool]:
+    """The key of a run that is to be opened, on disk before MLflow hears of it.
+
+    So a process that is killed before it has written the record leaves a run that the next one finds.
+
+    Args:
+        record: Where the record will be.
+
+    Returns:
+        The key, and whether it is new.
+
+    Raises:
+        RunError: The disk is full or may not be written.
+    """
+    place = _claim(record)
+    with suppress(OSError, UnicodeDecodeError):
+        key = place.read_text()
+        if key.isalnum():
+            return key, False
+    key = uuid.uuid4().hex
+    with atomic_file(place) as temporary:
+        temporary.write_text(key)
+    return key, True
+
+
+def _claim(record: Path) -> Path:
+    return record.with_name(f".{record.name}.key")
 
 
 def recorded_id(path: Path) -> str | None:

@@ -15,7 +15,7 @@ from typing import Any, Literal, cast
 from fovea.core.errors import FoveaError, interruption
 from fovea.tracking.facts import RunFacts, environment, origin_tags, process_tags
 from fovea.tracking.params import cut
-from fovea.tracking.record import RunRecord, new_key, read_record
+from fovea.tracking.record import RunRecord, claim_key, read_record
 from fovea.tracking.run import NullRun, Run
 from fovea.tracking.uri import portable, redacted, resolve
 
@@ -183,10 +183,11 @@ def stage(
         yield NullRun(run_name or "")
         return
     known = read_record(record)
-    run = _run(session, known, run_name)
+    key, is_unheard = (known.run_key, False) if known is not None else claim_key(record)
+    run = _run(session, key, (known.name if known is not None else "") or run_name or "run")
     state = f"stage.{name}"
     try:
-        is_new = _begin(session, run, state, known, record)
+        is_new = _begin(session, run, state, known, record, is_unheard=is_unheard)
         if is_new or params is not None:
             run.log_params({**session.facts.logged_config, **(params or {})})
         if tags:
@@ -204,27 +205,25 @@ def stage(
         run.end("FINISHED")
 
 
-def _run(session: Session, known: RunRecord | None, run_name: str | None) -> Run:
-    """The run that a record names, or a new one; nothing is sent yet."""
+def _run(session: Session, key: str, name: str) -> Run:
+    """The run with a key; nothing is sent yet."""
     from fovea.tracking.outlet import Outlet
 
     _close_at_exit()
-    key = known.run_key if known is not None else new_key()
     if key not in session.live:
-        name = (known.name if known is not None else "") or run_name or "run"
         run = Run(name, key, Outlet(session.uri, session.experiment, session.on_error))
         session.live[key] = session.seen[key] = run
     return session.live[key]
 
 
-def _begin(session: Session, run: Run, state: str, known: RunRecord | None, record: Path) -> bool:
-    """Opens a run, or goes on with one; whether it is new."""
+def _begin(session: Session, run: Run, state: str, known: RunRecord | None, record: Path, *, is_unheard: bool) -> bool:
+    """Opens a run, or goes on with one; whether it is new. MLflow has not heard of one whose key is."""
     if run.is_open:
         run.set_tags({state: "running"})
         return False
     now = process_tags() | {state: "running"}
     run_id = known.run_id if known is not None else None
-    run.open({"run_id": run_id, "new": known is None, "tags": {**origin_tags(session.facts), **now}, "again": now})
+    run.open({"run_id": run_id, "new": is_unheard, "tags": {**origin_tags(session.facts), **now}, "again": now})
     if known is None:
         RunRecord(run.key, run.run_id, run.name, session.experiment, portable(session.uri)).write(record)
         run.log_text(environment(), "config/environment.txt")
