@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import errno
 import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +11,15 @@ import pytest
 
 from fovea.core import files
 from fovea.core.errors import RunError
-from fovea.core.files import atomic_directory, atomic_file, explained, link_or_copy, publish_directory, require_space
+from fovea.core.files import (
+    atomic_directory,
+    atomic_file,
+    explained,
+    link_or_copy,
+    publish_directory,
+    require_space,
+    scratch_directory,
+)
 
 
 def names(folder: Path) -> list[str]:
@@ -223,3 +233,18 @@ def test_what_a_killed_process_left_goes_with_the_next_writing(write: Any, tmp_p
     with write(path) as temporary:
         (temporary / "whole" if temporary.is_dir() else temporary).write_text("whole")
     assert names(tmp_path) == sorted([foreign, alive, left.replace("out", "other"), "out[1]"])
+
+
+def test_a_scratch_directory_takes_away_those_of_processes_that_died(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    code = f"import tempfile; tempfile.tempdir = {str(tmp_path)!r}; from fovea.core.files import *; "
+    code += "import os; (scratch_directory() / 'left').touch(); os._exit(0)"
+    subprocess.run([sys.executable, "-c", code], check=True)
+    (left,) = tmp_path.iterdir()
+    mine, other = scratch_directory(), scratch_directory()
+    assert sorted(tmp_path.iterdir()) == sorted([mine, other])
+    assert left not in (mine, other)
+    assert list(mine.iterdir()) == []
+    assert mine.stat().st_mode & 0o777 == 0o700

@@ -6,6 +6,7 @@ import errno
 import os
 import shutil
 import socket
+import tempfile
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -132,6 +133,22 @@ def _remove(path: Path) -> None:
         shutil.rmtree(path, ignore_errors=True)
     else:
         path.unlink(missing_ok=True)
+
+
+def scratch_directory() -> Path:
+    """Makes an empty folder, for this user alone, where the system keeps temporary files.
+
+    Whoever makes it removes it. What killed processes of this machine left is removed here.
+
+    Raises:
+        RunError: The disk is full, read-only or not writable.
+    """
+    place = Path(tempfile.gettempdir()) / "fovea"
+    with explained(f"making a temporary folder in {place.parent}"):
+        _clear(place)
+        made = _aside(place)
+        made.mkdir(mode=0o700)
+    return made
 
 
 def link_or_copy(source: Path, target: Path) -> None:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import atexit
 import shutil
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Self
 
 from fovea.core.errors import RunError
-from fovea.core.files import explained, publish_directory
+from fovea.core.files import publish_directory, scratch_directory
 
 
 @dataclass(frozen=True)
@@ -44,8 +43,7 @@ class FolderHandle:
     @classmethod
     def scratch(cls) -> Self:
         """An empty temporary folder to fill, gone with the process: publish it to keep what is in it."""
-        with explained("making a temporary folder"):
-            path = Path(tempfile.mkdtemp(prefix="fovea-"))
+        path = scratch_directory()
         atexit.register(shutil.rmtree, path, ignore_errors=True)
         return cls(path)
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import logging
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from fovea import tracking
-from fovea.core.files import explained
+from fovea.core.files import explained, scratch_directory
 from fovea.evaluation.fit import check_model, check_prepared
 from fovea.evaluation.frozen import split_logits
 from fovea.evaluation.gallery import Mistake
@@ -101,10 +100,13 @@ def evaluate(
 
 def log_predictions(run: tracking.Run, predictions: pd.DataFrame) -> None:
     """Adds a table of predictions to the artifacts of a run, as Parquet."""
-    with explained("writing the predictions"), TemporaryDirectory(prefix="fovea-") as folder:
-        path = Path(folder) / "predictions.parquet"
-        predictions.to_parquet(path, index=False)
-        run.log_artifact(path, "predictions")
+    folder = scratch_directory()
+    try:
+        with explained("writing the predictions"):
+            predictions.to_parquet(folder / "predictions.parquet", index=False)
+        run.log_artifact(folder / "predictions.parquet", "predictions")
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def outcome_of(network: nn.Module, split: Split, view: Augmenter, classes: Sequence[str], batch_size: int) -> Outcome:
