@@ -41,7 +41,7 @@ lock: setup ## resolve pyproject.toml anew into requirements.lock; ARGS=--upgrad
 	@.venv/bin/python scripts/lock.py $(ARGS)
 
 bench: setup ## run every benchmark, some hours; results go to benchmarks/results
-	@for script in $(filter-out %/common.py %/samples.py,$(wildcard benchmarks/*.py)); do \
+	@for script in $(filter-out %/common.py %/samples.py %/killing.py %/outcome.py,$(wildcard benchmarks/*.py)); do \
 	    echo "$$script" && .venv/bin/python "$$script" || exit 1; \
 	done
 
