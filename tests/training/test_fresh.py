@@ -93,6 +93,23 @@ def test_the_worker_starts_over_when_it_is_told_to(
     assert stopped.is_finished
 
 
+def test_processes_that_one_launcher_starts_one_after_another_start_over_once(
+    stopped: WorkFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FOVEA_FRESH", "1")
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "none")
+    monkeypatch.setattr(os, "getppid", os.getpid)  # a launcher
+    state = stopped.path / "step-00000005.ckpt"
+    for exists in (False, True):
+        stopped.take()
+        assert state.exists() == exists
+        let_go(remove=False)
+        state.write_bytes(b"")
+    monkeypatch.setattr(os, "getppid", lambda: 1)  # another one
+    stopped.take()
+    assert not state.exists()
+
+
 @pytest.mark.parametrize(
     ("environment", "expected"),
     [

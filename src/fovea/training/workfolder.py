@@ -6,7 +6,7 @@ import logging
 import os
 import shutil
 from collections.abc import Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from fovea.core.errors import RunError, UserError
 from fovea.core.files import atomic_file
 from fovea.core.locks import exclusive, is_held
 from fovea.core.places import FRESH, WORK, project_root
+from fovea.tracking.facts import process_identity
 from fovea.training.job import TrainJob
 from fovea.training.result import RECORD, TrainedModel
 
@@ -77,13 +78,24 @@ class WorkFolder:
         with ExitStack() as stack:
             stack.enter_context(exclusive(self._lock, f"training of '{self.path.name}'", way_out))
             if fresh:
-                self._discard()
+                self._start_over()
             _taken[self.path] = stack.pop_all()
 
     @property
     def is_under_way(self) -> bool:
         """Whether a process is training in it."""
         return self.path in _taken or is_held(self._lock)
+
+    def _start_over(self) -> None:
+        """Discards the folder, once for all processes that one launcher starts one after another."""
+        launcher, note = _launcher(), self.path / "started-over-by"
+        with suppress(OSError):
+            if launcher is not None and note.read_text() == launcher:
+                return
+        self._discard()
+        if launcher is not None:
+            self.path.mkdir(parents=True, exist_ok=True)
+            note.write_text(launcher)
 
     def _discard(self) -> None:
         if not self.path.exists():
@@ -137,6 +149,14 @@ def is_fresh(environment: Mapping[str, str] = os.environ) -> bool:
     if wish not in ("0", "1"):
         raise UserError(f"{FRESH}={wish} is neither 0 nor 1; set it to 1 to start trainings over, or leave it out")
     return wish == "1" and all(environment.get(name, "0") in ("", "0") for name in _RESTARTS)
+
+
+def _launcher() -> str | None:
+    """What names the launcher that started this process and may start others in its place; None: there is none.
+
+    Where machines come and go it counts no restart.
+    """
+    return process_identity(os.getppid()) if "TORCHELASTIC_RUN_ID" in os.environ else None
 
 
 def let_go(*, remove: bool) -> None:
