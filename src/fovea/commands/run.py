@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import os
 import shlex
+import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
@@ -23,6 +24,7 @@ from fovea.config.groups import groups
 from fovea.config.runtime_params import OVERRIDES_KEY, choice_refused, list_refused
 from fovea.core.errors import UserError, nearest
 from fovea.core.places import FRESH, project_root
+from fovea.core.processes import die_with
 from fovea.core.stopping import stoppable
 from fovea.pipeline_registry import NAMES
 
@@ -104,6 +106,8 @@ def _run(*, overrides: tuple[str, ...], params: dict[str, Any], verbose: bool, f
         lines = [*params.get(OVERRIDES_KEY, []), *overrides]
         runtime_params = {**params, OVERRIDES_KEY: lines} if lines else params
         with stoppable():
+            if os.environ.get("DVC_STAGE"):
+                die_with(os.getppid(), signal.SIGTERM)  # DVC that is killed tells nobody
             return _kedro_callback(params=runtime_params, **options)
 
 

@@ -11,17 +11,18 @@ import threading
 _PR_SET_PDEATHSIG = 1
 
 
-def die_with(parent: int) -> None:
-    """Lets the kernel kill this process when its parent ends, however that comes about. On Linux alone.
+def die_with(parent: int, signum: int = signal.SIGKILL) -> None:
+    """Lets the kernel end this process when its parent ends, however that comes about. On Linux alone.
 
     Args:
         parent: The process that must be this one's parent now; if it is not, it has died already, and so does this one.
+        signum: What the kernel sends.
     """
     if not sys.platform.startswith("linux"):
         return
-    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signum)
     if os.getppid() != parent:
-        os.kill(os.getpid(), signal.SIGKILL)
+        os.kill(os.getpid(), signum)
 
 
 def heed_parent_alone() -> None:
