@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from fovea.core.errors import RunError
-from fovea.core.locks import BusyError, exclusive, is_held, waiting
+from fovea.core.locks import BusyError, exclusive, forget_dead, is_held, waiting
 
 
 def take(path: Path) -> None:
@@ -59,6 +59,19 @@ def test_the_lock_of_a_killed_process_is_free(tmp_path: Path) -> None:
     holder.communicate()
     with exclusive(path, "training", "wait"):
         assert str(os.getpid()) in path.with_name("x.lock.holder").read_text()
+
+
+def test_the_note_of_a_killed_process_is_removed_and_no_other(tmp_path: Path) -> None:
+    path = tmp_path / "x.lock"
+    note = path.with_name("x.lock.holder")
+    forget_dead(path)
+    assert list(tmp_path.iterdir()) == []
+    with exclusive(path, "training", "wait"):
+        forget_dead(path)
+        assert note.exists()
+    note.write_text('{"pid": 1, "host": "gone"}')
+    forget_dead(path)
+    assert not note.exists()
 
 
 def test_a_note_that_cannot_be_written_does_not_stop_the_work(tmp_path: Path) -> None:

@@ -22,6 +22,10 @@ class BusyError(RunError):
     """Another process holds the lock."""
 
 
+def _note(path: Path) -> Path:
+    return path.with_name(f"{path.name}.holder")
+
+
 def _holder(path: Path) -> str:
     try:
         note = json.loads(path.read_text())
@@ -47,7 +51,7 @@ def exclusive(path: Path, what: str, way_out: str, wait: float = 0.0) -> Iterato
         BusyError: Another process holds it.
         RunError: The lock file cannot be written.
     """
-    note = path.with_name(path.name + ".holder")
+    note = _note(path)
     with explained(f"locking {path}"):
         path.parent.mkdir(parents=True, exist_ok=True)
         lock = FileLock(str(path))
@@ -76,6 +80,14 @@ def is_held(path: Path) -> bool:
         return True
     lock.release()
     return False
+
+
+def forget_dead(path: Path) -> None:
+    """Removes the note of a holder that was killed; for what is done, so that nobody takes its lock any more."""
+    note = _note(path)
+    with suppress(OSError):
+        if note.exists() and not is_held(path):
+            note.unlink(missing_ok=True)
 
 
 @contextmanager

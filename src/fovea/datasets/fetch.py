@@ -10,7 +10,7 @@ from pathlib import Path
 
 from fovea.core.errors import RunError
 from fovea.core.files import explained
-from fovea.core.locks import waiting
+from fovea.core.locks import forget_dead, waiting
 from fovea.datasets.mirrors import VARIABLE, Mirror
 from fovea.datasets.parts import Part, Patience, UnavailableError
 from fovea.datasets.wanted import Facts, Wanted, measure, recall, remember
@@ -71,9 +71,11 @@ def fetch(
     """
     path = folder / wanted.name
     with explained(f"fetching {wanted.name} into {folder}"):
+        lock = folder / f".{wanted.name}.lock"
         if found := _in_place(path, wanted):
+            forget_dead(lock)
             return found
-        with waiting(folder / f".{wanted.name}.lock", f"fetching {wanted.name}"):
+        with waiting(lock, f"fetching {wanted.name}"):
             return _in_place(path, wanted) or _from_any(mirrors(), path, wanted, patience or Patience())
 
 

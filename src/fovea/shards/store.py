@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from fovea.core.digest import data_digest, file_digest
 from fovea.core.errors import FoveaError, RunError
 from fovea.core.files import atomic_directory, atomic_file
-from fovea.core.locks import BusyError, exclusive, waiting
+from fovea.core.locks import BusyError, exclusive, forget_dead, waiting
 from fovea.core.places import PREPARED, project_root
 from fovea.datasets import SourceFiles, registry
 from fovea.shards import entries, executors
@@ -61,9 +61,11 @@ def prepare(
     settings = _settings(data, config)
     digest = data_digest({"format": FORMAT, "source": source.digest, **settings})
     folder = project_root() / PREPARED / f"{data.name}-{digest[:12]}"
+    lock = folder.with_name(f".{folder.name}.lock")
     if _whole(folder, digest):
+        forget_dead(lock)
         return PreparedData.open(folder), False
-    with waiting(folder.with_name(f".{folder.name}.lock"), f"preparing {folder.name}"):
+    with waiting(lock, f"preparing {folder.name}"):
         if _whole(folder, digest):
             return PreparedData.open(folder), False
         for left in folder.parent.glob(f".{folder.name}.*.tmp"):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fovea.core.locks import exclusive
+from fovea.core.locks import exclusive, forget_dead
 from fovea.core.places import shared_root
 from fovea.tracking import database
 from fovea.tracking import uri as uris
@@ -55,8 +55,10 @@ def open_store(uri: str, experiment: str) -> Store:
             probe(file)
             if not database.is_ready(file):
                 _create(file)
-            elif file == shared_root() / uris.DATABASE:
-                database.relocate(file, file.parent / uris.ARTIFACTS)
+            else:
+                forget_dead(_lock(file))
+                if file == shared_root() / uris.DATABASE:
+                    database.relocate(file, file.parent / uris.ARTIFACTS)
         client = MlflowClient(uri, registry_uri=uri)
         return Store(uri, experiment, _experiment_id(client, uri, experiment), client)
 
