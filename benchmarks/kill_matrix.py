@@ -93,6 +93,8 @@ class Bench:
             start = time.monotonic()
             Attempt(COMMANDS[chain.command], self.root).finish()
             self.whole[chain.name] = observe(self.root), time.monotonic() - start
+            assert self.earlier is not None
+            assert len(self.whole[chain.name][0].runs) == len(self.earlier.runs) + 2  # a model and its data
             print(f"{chain.name}: left alone {self.whole[chain.name][1]:.1f} s", flush=True)
         return self.whole[chain.name]
 
@@ -101,7 +103,7 @@ class Bench:
         whole, length = self.reference(chain)
         self.settle(chain.processes)
         wrong: list[str] = []
-        made = stamps(self.root)
+        made, is_over = stamps(self.root), False
         for aim in chain.aims:
             wanted, way = _parse(aim)
             attempt = Attempt(COMMANDS[chain.command], self.root)
@@ -111,9 +113,10 @@ class Bench:
                 longest = 0.004 if wanted in MOMENTS else 0.3
                 hit = attempt.strike_in(wanted, self.random.uniform(0, longest), way)
             wrong += again(made, made := stamps(self.root))
-            if hit is None:  # it ended before; there is nothing more to kill
+            if hit is None:  # it ended before; another one would be another run
                 wrong += attempt.wrongs(ended=True)
-                continue
+                is_over = True
+                break
             row: dict[str, object] = {
                 "command": " ".join(COMMANDS[chain.command]),
                 "processes": chain.processes,
@@ -126,8 +129,9 @@ class Bench:
             wrong += hit.left
             chain.rows.append(row)
             print("  ", row, flush=True)
-        last = Attempt(COMMANDS[chain.command], self.root)
-        wrong += last.finish(check=False)
+        if not is_over:
+            attempt = Attempt(COMMANDS[chain.command], self.root)
+            wrong += attempt.finish(check=False)
         wrong += again(made, stamps(self.root))
         assert self.earlier is not None
         wrong += differences(observe(self.root), whole, self.earlier)
@@ -137,7 +141,7 @@ class Bench:
             row["ok"] = not wrong
         print(f"{chain.name}: {len(chain.rows)} kills, {wrong or 'as if nothing had been'}", flush=True)
         if wrong:
-            print(last.said()[-3000:], flush=True)
+            print(attempt.said()[-3000:], flush=True)
 
 
 def _parse(aim: str) -> tuple[str, Way]:
@@ -146,12 +150,12 @@ def _parse(aim: str) -> tuple[str, Way]:
 
 
 def chains(only: list[str]) -> Iterator[Chain]:
-    """All chains, those of every command in turn."""
-    for aims in CHAINS:
-        for processes in (1, 2):
-            for command in COMMANDS:
-                if not only or f"{command}-{processes}" in only:
-                    yield Chain(command, processes, aims)
+    """All chains, one of every command in turn."""
+    ways = [(command, processes) for processes in (1, 2) for command in COMMANDS]
+    for turn in range(len(CHAINS)):
+        for place, (command, processes) in enumerate(ways):
+            if not only or f"{command}-{processes}" in only:
+                yield Chain(command, processes, CHAINS[(turn + place) % len(CHAINS)])
 
 
 def main() -> None:

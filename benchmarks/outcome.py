@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
+import tempfile
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,9 +84,16 @@ def again(before: dict[str, tuple[int, int]], after: dict[str, tuple[int, int]])
 
 
 def _runs(root: Path) -> tuple[dict[str, dict[str, Any]], list[str], dict[str, dict[str, str]]]:
+    with tempfile.TemporaryDirectory() as folder:
+        # Of a file that was replaced since the last look MLflow would go on to see the old one.
+        database = shutil.copy2(root / "mlflow.db", folder)
+        return _runs_in(database)
+
+
+def _runs_in(database: str) -> tuple[dict[str, dict[str, Any]], list[str], dict[str, dict[str, str]]]:
     from mlflow import MlflowClient
 
-    client = MlflowClient(tracking_uri=f"sqlite:///{root}/mlflow.db")
+    client = MlflowClient(tracking_uri=f"sqlite:///{database}")
     runs: dict[str, dict[str, Any]] = {}
     artifacts: dict[str, dict[str, str]] = {}
     doubled = []
