@@ -83,7 +83,7 @@ def _stage(root: Path, name: str, pipeline: Pipeline, catalog: Mapping[str, Yaml
     modules |= {text for entry in entries.values() for text in entry.values() if str(text).startswith("fovea.")}
     metrics = [entry for entry in outputs if _dvc(entries[entry]).get("metric")]
     stage: Yaml = {
-        "cmd": f"scripts/in-env kedro run --pipelines={name}",
+        "cmd": f"exec scripts/in-env kedro run --pipelines={name}",
         "deps": sorted([*(entries[entry]["filepath"] for entry in data), *_code(root, modules)]),
         "params": [entry.removeprefix(_PREFIX) for entry in inputs if entry.startswith(_PREFIX)],
         "outs": [entries[entry]["filepath"] for entry in outputs if entry not in metrics],

@@ -62,13 +62,13 @@ def test_stages_are_the_parts_of_the_default_pipeline_in_its_order(root: Path) -
 def test_a_stage_has_the_files_code_and_parameters_of_its_pipeline(root: Path) -> None:
     stages = _derived(root, _pipelines())["stages"]
     assert stages["fetch"] == {
-        "cmd": "scripts/in-env kedro run --pipelines=fetch",
+        "cmd": "exec scripts/in-env kedro run --pipelines=fetch",
         "deps": ["src/fovea/datasets", "src/fovea/kedro_io.py"],
         "params": ["data"],
         "outs": ["data/source"],
     }
     assert stages["train"] == {
-        "cmd": "scripts/in-env kedro run --pipelines=train",
+        "cmd": "exec scripts/in-env kedro run --pipelines=train",
         "deps": ["data/source", "src/fovea/datasets", "src/fovea/kedro_io.py"],
         "params": ["data", "optimizer"],
         "outs": ["data/history.csv", "data/model"],
