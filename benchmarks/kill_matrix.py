@@ -37,6 +37,7 @@ CHAINS: tuple[tuple[str, ...], ...] = (
     ("ingest", "prepare", "start of training", "train", "checkpoint", "evaluate"),
     ("mlflow", "random", "validate", "SIGINT: random", "checkpoint", "random"),
     ("random", "main: train", "random", "SIGTERM: train", "validate", "evaluate"),
+    ("random", "mlflow", "random", "checkpoint", "train", "evaluate"),
 )
 """What each chain of a command aims at, one kill after the other."""
 MOMENTS = ("ingest", "validate", "checkpoint", "mlflow")
@@ -108,7 +109,7 @@ class Bench:
             wanted, way = _parse(aim)
             attempt = Attempt(COMMANDS[chain.command], self.root)
             if wanted == "random":
-                hit = attempt.strike_at(self.random.uniform(0.3, 0.8 * length), way)
+                hit = attempt.strike_at(self.random.uniform(0.3, 0.6 * length), way)
             else:
                 longest = 0.004 if wanted in MOMENTS else 0.3
                 hit = attempt.strike_in(wanted, self.random.uniform(0, longest), way)
