@@ -119,7 +119,7 @@ class Bench:
                 is_over = True
                 break
             row: dict[str, object] = {
-                "command": " ".join(COMMANDS[chain.command]),
+                "killed": " ".join(COMMANDS[chain.command]),
                 "processes": chain.processes,
                 "aimed at": wanted,
                 "hit": hit.phase,
