@@ -22,6 +22,7 @@ COMMANDS = {
     "config": "fovea.commands.config:command",
     "preview": "fovea.commands.preview:command",
     "describe-model": "fovea.commands.describe_model:command",
+    "compare": "fovea.commands.compare:command",
     "find-lr": "fovea.commands.find_lr:command",
     "find-batch-size": "fovea.commands.find_batch_size:command",
     "ui": "fovea.commands.ui:command",

@@ -11,7 +11,7 @@ import pytest
 
 from fovea import tracking
 from fovea.core.errors import RunError, UserError
-from fovea.tracking.finding import fetch_model
+from fovea.tracking.finding import fetch_model, find_run
 
 
 @pytest.fixture
@@ -123,3 +123,29 @@ def test_a_run_among_several_ends_before_the_session(
     assert states() == {"parent": "FINISHED", "one": "FINISHED", "two": "FINISHED", "three": "FAILED"}
     assert tracking.recorded_id(tmp_path / "one.json") in {run.info.run_id for run in runs()}
     assert tracking.recorded_id(tmp_path / "nothing.json") is None
+
+
+def test_the_latest_is_the_newest_that_finished_and_the_beginning_of_an_id_is_enough(root: Path, trained: Any) -> None:
+    trained("one", "old")
+    newest = trained("two", "new")
+    trained("three", "failed", fails=True)
+    assert text_of("latest", root) == "new"
+    assert find_run(newest[:8]).run_id == newest
+    with pytest.raises(UserError, match="no run 'abcdef'"):
+        find_run("abcdef")
+
+
+def test_a_deleted_run_is_told_with_the_way_back(root: Path, trained: Any, client: Any) -> None:
+    run_id = trained("one")
+    client.delete_run(run_id)
+    with pytest.raises(UserError, match=f"was deleted; bring it back with `mlflow runs restore --run-id {run_id}`"):
+        find_run(run_id)
+
+
+def test_an_artifact_is_brought_or_is_none(root: Path, trained: Any, tmp_path: Path) -> None:
+    found = find_run(trained("one", "content"))
+    path = found.artifact("model/model.json", tmp_path)
+    assert path is not None
+    assert path.read_text() == "content"
+    assert found.artifact("model/other.json", tmp_path) is None
+    assert found.artifact("nothing/model.json", tmp_path) is None

@@ -25,7 +25,11 @@ log = logging.getLogger("fovea.tracking")
 MODEL = "model"
 """The folder of a run's artifacts that holds its trained model."""
 
+LATEST = "latest"
+"""Means the newest run that finished and holds a model."""
+
 _ID = re.compile(r"[0-9a-f]{32}")
+_BEGINNING = re.compile(r"[0-9a-f]{6,31}")
 _NAME = re.compile(r"[\w.\-]+")
 _MOST = 1000  # runs that are looked at for a name like the wanted one
 
@@ -45,18 +49,61 @@ class FetchedModel:
     name: str
 
 
-def fetch_model(named: str, cache: Path) -> FetchedModel:
-    """Finds a run of the session's experiment and brings its model, once, into a folder of this machine.
+@dataclass(frozen=True)
+class FoundRun:
+    """A run of a store that answers.
+
+    Attributes:
+        run: As MLflow gives it.
+        store: Where it is.
+    """
+
+    run: MlflowRun
+    store: Store
+
+    @property
+    def run_id(self) -> str:
+        """Its id."""
+        return str(self.run.info.run_id)
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        return str(self.run.info.run_name)
+
+    def artifact(self, name: str, folder: Path) -> Path | None:
+        """Brings an artifact, a file or a folder with all that is in it, into a folder of this machine.
+
+        Args:
+            name: Its path among the artifacts of the run.
+            folder: Exists; gets a folder for the run.
+
+        Returns:
+            Where it is now; None: the run has no such artifact.
+
+        Raises:
+            RunError: MLflow is out of reach.
+        """
+        above, _, _ = name.rpartition("/")
+        with _in_reach(self.store.uri, self.name):
+            if name not in {one.path for one in self.store.client.list_artifacts(self.run_id, above or None)}:
+                return None
+            place = folder / self.run_id
+            place.mkdir(exist_ok=True)
+            return Path(self.store.client.download_artifacts(self.run_id, name, str(place)))
+
+
+def find_run(named: str) -> FoundRun:
+    """Finds a run of the session's experiment; makes no database where there is none.
 
     Of several runs of one name it is the newest that FINISHED, and the log says so.
 
     Args:
-        named: The run's name or id.
-        cache: Keeps what was fetched, a folder a run.
+        named: The run's name or id, or `latest`: the newest that FINISHED and holds a model.
 
     Raises:
-        UserError: There is no such run, or it holds no model.
-        RunError: MLflow is out of reach, or the disk is full or not writable.
+        UserError: There is no such run, or it was deleted.
+        RunError: MLflow is out of reach.
     """
     session = current()
     uri = session.uri if session is not None else resolve(None)
@@ -71,18 +118,37 @@ def fetch_model(named: str, cache: Path) -> FetchedModel:
     if not found:
         raise UserError(f"there is no run '{named}' in the experiment '{experiment}'{nearest(named, known)}")
     run = next((one for one in found if one.info.status == "FINISHED"), found[0])
-    run_id, name = str(run.info.run_id), str(run.info.run_name)
-    if len(found) > 1:
-        log.info("%d runs are called '%s'; the newest that finished is taken, %s", len(found), named, run_id)
+    if run.info.lifecycle_stage != "active":
+        raise UserError(f"the run {named} was deleted; bring it back with `mlflow runs restore --run-id {named}`")
+    if len(found) > 1 and named != LATEST:
+        log.info("%d runs are called '%s'; the newest that finished is taken, %s", len(found), named, run.info.run_id)
+    return FoundRun(run, store)
+
+
+def fetch_model(named: str, cache: Path) -> FetchedModel:
+    """Finds a run as `find_run` does and brings its model, once, into a folder of this machine.
+
+    Args:
+        named: The run's name or id, or `latest`.
+        cache: Keeps what was fetched, a folder a run.
+
+    Raises:
+        UserError: There is no such run, or it holds no model.
+        RunError: MLflow is out of reach, or the disk is full or not writable.
+    """
+    found = find_run(named)
+    uri, run_id = found.store.uri, found.run_id
     folder = cache / run_id
     if not folder.is_dir():
         with _in_reach(uri, named):
-            has_model = bool(store.client.list_artifacts(run_id, MODEL))
+            has_model = bool(found.store.client.list_artifacts(run_id, MODEL))
         if not has_model:
-            raise UserError(f"the run '{name}' ({run_id}, {run.info.status}) holds no trained model; name another one")
+            raise UserError(
+                f"the run '{found.name}' ({run_id}, {found.run.info.status}) holds no trained model; name another one"
+            )
         with atomic_directory(folder) as temporary, _in_reach(uri, named):
-            store.client.download_artifacts(run_id, MODEL, str(temporary))
-    return FetchedModel(folder / MODEL, run_id, name)
+            found.store.client.download_artifacts(run_id, MODEL, str(temporary))
+    return FetchedModel(folder / MODEL, run_id, found.name)
 
 
 @contextmanager
@@ -93,12 +159,12 @@ def _in_reach(uri: str, named: str) -> Iterator[None]:
     except (OutOfReachError, RefusedError) as error:
         raise RunError(
             f"the run '{named}' cannot be fetched: MLflow at {redacted(uri)} is out of reach ({error}); mend that, or "
-            "name the folder of a trained model instead"
+            "where a model is asked for name its folder instead"
         ) from error
 
 
 def _candidates(store: Store, named: str) -> list[MlflowRun]:
-    """The run of that id, else the runs of that name, newest first."""
+    """The run of that id, else the runs of that name or whose ids begin so, newest first."""
     from mlflow.exceptions import MlflowException
 
     if _ID.fullmatch(named):
@@ -109,9 +175,17 @@ def _candidates(store: Store, named: str) -> list[MlflowRun]:
                 raise
     if not _NAME.fullmatch(named):
         return []
-    wanted = f"attributes.run_name = '{named}'"
-    newest = ["attributes.start_time DESC"]
-    return list(store.client.search_runs([store.experiment_id], wanted, max_results=_MOST, order_by=newest))
+    wanted = [f"attributes.run_name = '{named}'"]
+    if named == LATEST:
+        wanted.append("attributes.status = 'FINISHED' AND tags.`stage.train` = 'done'")
+    elif _BEGINNING.fullmatch(named):
+        wanted.append(f"attributes.run_id LIKE '{named}%'")
+    return next(filter(None, (_newest(store, one) for one in wanted)), [])
+
+
+def _newest(store: Store, wanted: str) -> list[MlflowRun]:
+    order = ["attributes.start_time DESC"]
+    return list(store.client.search_runs([store.experiment_id], wanted, max_results=_MOST, order_by=order))
 
 
 def _names(store: Store) -> list[str]:
