@@ -67,6 +67,7 @@ def test_two_runs_in_the_terminal_and_as_a_page(
     assert (own_project / "elsewhere" / "compare.html").is_file()
 
 
+@pytest.mark.slow
 def test_wrong_runs_are_told_in_one_sentence(kedro: Kedro, make: Callable[..., str], own_project: Path) -> None:
     first = make("one")
     deleted, gone = make("deleted"), make("gone")
@@ -98,6 +99,7 @@ def test_wrong_runs_are_told_in_one_sentence(kedro: Kedro, make: Callable[..., s
     assert not FOLDER.exists()
 
 
+@pytest.mark.slow
 def test_a_damaged_table_is_told(kedro: Kedro, make: Callable[..., str], own_project: Path) -> None:
     make("one")
     run_id = make("two")

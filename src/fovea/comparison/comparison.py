@@ -78,7 +78,7 @@ class Comparison:
 
     def tables(self) -> Iterator[tuple[str, str, list[Row]]]:
         """Name of the first column, title and rows of each table that has a column a run."""
-        rows = [
+        rows: list[Row] = [
             (name, [None if value is None else value.text() for value in values])
             for name, values in differences.metrics(self.runs)
         ]
