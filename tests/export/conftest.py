@@ -33,6 +33,9 @@ class Split:
     def images(self) -> np.ndarray:
         return self.pixels
 
+    def image(self, row: int, *, least_side: int | None = None, fast: bool = False) -> np.ndarray:
+        return self.pixels[row]
+
 
 class Photos(Split):
     """The same number of pictures, of different sizes."""

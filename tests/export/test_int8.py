@@ -14,7 +14,8 @@ from fovea.augment import build_eval
 from fovea.core.errors import UserError
 from fovea.export.forms import calibration
 from fovea.export.int8 import write_int8
-from fovea.export.onnx import OnnxRunner, write_onnx
+from fovea.export.onnx import write_onnx
+from fovea.serving.runner import OnnxRunner
 
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")

@@ -11,8 +11,9 @@ import torch
 from torch import nn
 
 from fovea.core.errors import UserError
-from fovea.export.onnx import OnnxRunner, check_installed, write_onnx
-from fovea.export.scaling import Scaling
+from fovea.export.onnx import check_installed, write_onnx
+from fovea.serving.runner import OnnxRunner
+from fovea.serving.scaling import Scaling
 
 onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from fovea.export.program import ProgramRunner, write_program
-from fovea.export.scaling import Scaling
+from fovea.serving.scaling import Scaling
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (5, 3, 8, 8)).astype(np.uint8)
 

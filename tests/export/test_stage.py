@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,12 @@ import pytest
 
 from fovea.config.schema import ExportConfig
 from fovea.core.errors import RunError, UserError
-from fovea.evaluation.infer import logits
+from fovea.evaluation.infer import batch_logits, logits
+from fovea.evaluation.metrics import softmax
 from fovea.export import OnnxModel, stage
-from fovea.export.onnx import OnnxRunner
 from fovea.export.parity import Parity
+from fovea.pictures.pillow import packed
+from fovea.serving.runner import OnnxRunner
 
 CONFIG = ExportConfig(
     opset=18,
@@ -24,6 +27,7 @@ CONFIG = ExportConfig(
     int8=False,
     calibration_pictures=8,
     torch_export=False,
+    pyfunc=False,
     batch_size=10,
     tolerance=1e-4,
     int8_tolerance=0.005,
@@ -78,6 +82,27 @@ def test_the_normalisation_may_stay_outside(prepared: Any, model: Any, logged: L
     inside = {item.key: item.value for item in onnx.load(exported.file).metadata_props}
     assert json.loads(inside["scale"]) == facts["scale"]
     assert facts["parity"]["model.pt2"]["largest_logit_difference"] <= 1e-5
+
+
+@pytest.mark.parametrize("preprocessing", ["inside", "beside"])
+def test_the_mlflow_model_answers_as_the_network(
+    prepared, model, logged: Logged, split: Any, preprocessing: str
+) -> None:
+    import mlflow.pyfunc
+    import pandas as pd
+
+    changes = {"pyfunc": True, "preprocessing": preprocessing}
+    exported = stage.export(prepared, model, CONFIG.model_copy(update=changes))
+    assert "export/pyfunc" in logged.files
+    before = list(sys.path)
+    loaded = mlflow.pyfunc.load_model(str(exported.path / "pyfunc"))
+    found = loaded.predict(pd.DataFrame({"image": [packed(split.image(3)), split.image(4)]}))
+    expected = softmax(batch_logits(model.network(), split.pixels[3:5]))
+    np.testing.assert_allclose([list(row.values()) for row in found["probabilities"]], expected, atol=1e-5)
+    assert list(found["predicted"]) == [["<cat>", "Hündin", "3"][row] for row in expected.argmax(axis=1)]
+    assert sys.path == before
+    assert loaded.metadata.metadata["data_digest"] == "ab" * 32
+    assert loaded.metadata.signature.inputs.input_names() == ["image"]
 
 
 def test_eight_bits_that_cost_accuracy_are_not_delivered(prepared, model, logged, monkeypatch) -> None:

@@ -12,19 +12,10 @@ from fovea.core.errors import UserError
 from fovea.pictures.decode import decode
 from fovea.pictures.header import SUFFIXES
 from fovea.pictures.read import Limits, read
-from fovea.pictures.reasons import Reason, Unusable
+from fovea.pictures.reasons import WORDS, Unusable
 from fovea.pictures.turn import turned
 
 _LIMITS = Limits()
-_WORDS: dict[Reason, str] = {
-    "empty": "the file is empty",
-    "truncated": "the end of the file is missing",
-    "damaged": "the picture is damaged",
-    "not_an_image": "not a picture",
-    "unsupported": "a kind of picture that is not read",
-    "too_large": "it has too many pixels or bytes to be decoded",
-    "bomb": "it has too many pixels to be decoded, and hardly any bytes",
-}
 
 
 class Unreadable(Exception):  # noqa: N818
@@ -61,7 +52,7 @@ def read_picture(path: Path, channels: int) -> NDArray[np.uint8]:
         if pixels.shape[2] != channels:
             pixels = decode(packed, channels)
     except Unusable as unusable:
-        raise Unreadable(_WORDS[unusable.reason]) from None
+        raise Unreadable(WORDS[unusable.reason]) from None
     return turned(pixels, turn)
 
 
@@ -76,7 +67,7 @@ def _bytes(path: Path) -> bytes:
         if not path.is_file():
             raise Unreadable("not a regular file" if path.exists() else "the link leads nowhere")
         if path.stat().st_size > _LIMITS.max_bytes:
-            raise Unreadable(_WORDS["too_large"])
+            raise Unreadable(WORDS["too_large"])
         return path.read_bytes()
     except OSError as error:
         raise Unreadable(f"cannot be read: {error.strerror}") from None

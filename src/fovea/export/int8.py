@@ -8,9 +8,7 @@ products in 16 bits (x86 without VNNI) saturate, and answers depend on the machi
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fovea.core.files import explained
-from fovea.export.onnx import INPUT
+from fovea.export.quiet import quiet
+from fovea.serving.runner import INPUT
 
 # The multiplications, and what passes their results on; the normalisation keeps its floats.
 _QUANTISED = ["Conv", "Gemm", "MatMul", "MaxPool", "Relu", "Clip", "AveragePool", "Flatten", "Reshape"]
@@ -46,7 +45,7 @@ def write_int8(source: Path, path: Path, batches: Sequence[NDArray[Any]]) -> Non
             batch = next(self._left, None)
             return None if batch is None else {INPUT: np.ascontiguousarray(batch)}
 
-    with explained(f"writing {path}"), _quiet():
+    with explained(f"writing {path}"), quiet():
         quantize_static(
             source,
             path,
@@ -57,14 +56,3 @@ def write_int8(source: Path, path: Path, batches: Sequence[NDArray[Any]]) -> Non
             activation_type=QuantType.QUInt8,
             weight_type=QuantType.QInt8,
         )
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Without the advice of the quantiser, which speaks to the root logger."""
-    before = logging.root.manager.disable
-    logging.disable(logging.WARNING)
-    try:
-        yield
-    finally:
-        logging.disable(before)

@@ -1,4 +1,4 @@
-"""A network as an ONNX file, with its class names beside the weights, and what onnxruntime makes of it."""
+"""A network as an ONNX file, with its class names beside the weights."""
 
 from __future__ import annotations
 
@@ -8,18 +8,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from fovea.core.errors import UserError
 from fovea.core.files import explained
+from fovea.serving.runner import INPUT, OUTPUT
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from fovea.export.scaling import Scaling
-
-INPUT, OUTPUT = "images", "logits"
 _NEEDED = ("onnx", "onnxscript", "onnxruntime")
 
 
@@ -80,27 +75,3 @@ def _clean(model: Any) -> None:
             value.metadata_props.clear()
     for value in (*model.graph.inputs, *model.graph.outputs, *model.graph.initializers.values()):
         value.metadata_props.clear()
-
-
-class OnnxRunner:
-    """An ONNX file in onnxruntime on the CPU.
-
-    Args:
-        path: The file.
-        scaling: What is done to pixels first, of a file that has no normalisation inside.
-    """
-
-    def __init__(self, path: Path, scaling: Scaling | None = None) -> None:
-        import onnxruntime
-
-        onnxruntime.disable_telemetry_events()
-        options = onnxruntime.SessionOptions()
-        options.log_severity_level = 3  # errors
-        self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-        self._scaling = scaling
-
-    def __call__(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Logits float32 [B, K] of pixels [B, C, H, W] of 0..255."""
-        images = pixels if self._scaling is None else self._scaling(pixels)
-        logits: NDArray[np.float32] = self._session.run([OUTPUT], {INPUT: images})[0]
-        return logits

@@ -15,7 +15,7 @@ from fovea.core.files import explained
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from fovea.export.scaling import Scaling
+    from fovea.serving.scaling import Scaling
 
 
 def write_program(network: nn.Module, path: Path, *, example: Tensor, facts: Mapping[str, str]) -> None:

@@ -17,10 +17,13 @@ from fovea.evaluation.view import view_of
 from fovea.export.forms import Form, Trial, calibration
 from fovea.export.handle import OnnxModel
 from fovea.export.int8 import write_int8
-from fovea.export.onnx import INPUT, OUTPUT, OnnxRunner, check_installed, write_onnx
+from fovea.export.onnx import check_installed, write_onnx
 from fovea.export.parity import require, require_accuracy
 from fovea.export.program import ProgramRunner, write_program
-from fovea.export.scaling import Scaling
+from fovea.export.pyfunc import FOLDER as PYFUNC
+from fovea.export.pyfunc import write_pyfunc
+from fovea.serving.runner import INPUT, OUTPUT, OnnxRunner
+from fovea.serving.scaling import Scaling
 
 if TYPE_CHECKING:
     import numpy as np
@@ -52,6 +55,8 @@ def export(prepared: PreparedData, model: TrainedModel, config: ExportConfig) ->
         for form in _forms(exported.path, network, trial, prepared, model, config, scaling):
             forms.append(form)
             log.info("export: %s", _sentence(form))
+        if config.pyfunc:
+            write_pyfunc(exported.path / PYFUNC, exported.file, model, scaling, view(test.image(0)))
         eager = trial.milliseconds(_eager(network))
         _write_facts(exported, model, config, forms, eager, scaling)
         run.log_artifacts(exported.path, "export")

@@ -16,6 +16,17 @@ Reason = Literal["empty", "truncated", "damaged", "not_an_image", "unsupported",
 - ``bomb``: more pixels than allowed, out of hardly any bytes.
 """
 
+WORDS: dict[Reason, str] = {
+    "empty": "the file is empty",
+    "truncated": "the end of the file is missing",
+    "damaged": "the picture is damaged",
+    "not_an_image": "not a picture",
+    "unsupported": "a kind of picture that is not read",
+    "too_large": "it has too many pixels or bytes to be decoded",
+    "bomb": "it has too many pixels to be decoded, and hardly any bytes",
+}
+"""The same in words for people."""
+
 
 class Unusable(ValueError):  # noqa: N818
     """These bytes are no picture that can be used.

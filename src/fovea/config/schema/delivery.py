@@ -19,6 +19,7 @@ class ExportConfig(Section):
         int8: Also an ONNX file of 8-bit weights and activations.
         calibration_pictures: Training pictures, at most, that tell the ranges of its activations.
         torch_export: Also a program of `torch.export`.
+        pyfunc: Also an MLflow model, which takes encoded pictures: `mlflow models serve`.
         batch_size: Pictures per batch of the comparison with the original.
         tolerance: Largest absolute difference of a logit from the original's.
         int8_tolerance: Largest share of the test pictures that the accuracy of the 8-bit file may be lower by.
@@ -29,6 +30,7 @@ class ExportConfig(Section):
     int8: bool
     calibration_pictures: Count
     torch_export: bool
+    pyfunc: bool
     batch_size: Count
     tolerance: Positive
     int8_tolerance: Fraction

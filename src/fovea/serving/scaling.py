@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-
-if TYPE_CHECKING:
-    from fovea.models.normalize import NormalizedNet
 
 
 @dataclass(frozen=True)
@@ -25,8 +22,8 @@ class Scaling:
     shift: tuple[float, ...]
 
     @classmethod
-    def of(cls, network: NormalizedNet) -> Scaling:
-        """That of a network, to the bit."""
+    def of(cls, network: Any) -> Scaling:
+        """That of a `fovea.models.normalize.NormalizedNet`, to the bit."""
         return cls(tuple(network.scale.flatten().tolist()), tuple(network.shift.flatten().tolist()))
 
     def __call__(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
