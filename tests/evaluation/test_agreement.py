@@ -71,14 +71,14 @@ def prepared(tmp_path: Path) -> Any:
 
 def job_of(**augment: Any) -> TrainJob:
     off = {"mixup_alpha": 0.0, "cutmix_alpha": 0.0, "prob": 1.0, "switch_prob": 0.5}
-    kept = {"every_n_steps": None, "every_minutes": None, "keep": "last", "monitor": "val/acc", "mode": "max"}
     data = {"name": "photos", "source": "image_folder", "channels": 3, "image_size": 12, "classes": None}
     plain = compose(CONF, ["model=fast_mnist", "schedule=constant", "optimizer.lr=0.003"]).config
     plain["data"] = data | {"mean": [0.3] * 3, "std": [0.2] * 3}
     plain["loader"] |= {"batch_size": 16, "eval_batch_size": 10, "num_workers": 0, "prefetch": 1, "cache": "none"}
     plain["augment"] = {"train": [CROP], "eval": [], "mix": off} | augment
     plain["trainer"] |= {"max_epochs": 3, "accelerator": "cpu"}
-    plain["callbacks"] |= {"checkpoint": kept, "progress": "none"}
+    plain["callbacks"]["checkpoint"] |= {"every_minutes": None, "keep": "last"}
+    plain["callbacks"] |= {"progress": "none"}
     return TrainJob.parse({name: plain[name] for name in TrainJob.model_fields})
 
 
@@ -95,6 +95,8 @@ def test_validation_and_evaluation_agree(
     let_go(remove=False)
     assert model.facts["data"]["classes"] == ["dark", "bright"]
     network, val, view = model.network(), prepared.split("val"), view_of(model)
-    assert val_metrics(logits(network, val, view, 7), val.labels)["val/acc"] == pytest.approx(model.facts["val/acc"])
-    outcome = outcome_of(network, val, view, ["dark", "bright"], 7)
+    classes = ["dark", "bright"]
+    found = val_metrics(logits(network, val, view, 7), val.labels, classes, 0.95)
+    assert found["val/acc"] == pytest.approx(model.facts["val/acc"])
+    outcome = outcome_of(network, val, view, classes, 7)
     assert log_loss(outcome.probabilities, outcome.labels) == pytest.approx(model.facts["val/loss"], rel=1e-4)

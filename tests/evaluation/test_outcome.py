@@ -20,12 +20,30 @@ def outcome() -> Outcome:
 def test_headline_numbers(outcome: Outcome) -> None:
     found = headline(outcome, 0.95)
     low, high = wilson(2, 4, 0.95)
-    assert list(found) == [f"test/{n}" for n in ("acc", "acc_low", "acc_high", "loss", "macro_f1", "ece", "count")]
+    names = ["acc", "loss", "balanced_acc", "macro_f1", "auroc"]
+    ends = ("", "_low", "_high")
+    assert list(found) == [f"test/{name}{end}" for name in names for end in ends] + ["test/ece", "test/count"]
+    assert found["test/balanced_acc"] == pytest.approx((1 + 1 / 3) / 2)
+    assert found["test/auroc"] == pytest.approx((2 / 3 + 2.5 / 3) / 2)
     assert (found["test/acc"], found["test/count"]) == (0.5, 4)
     assert (found["test/acc_low"], found["test/acc_high"]) == (low, high)
     assert found["test/loss"] == pytest.approx(-np.log([0.8, 0.1, 0.4, 0.7]).mean())
     assert found["test/macro_f1"] == pytest.approx(0.5)
     assert found["test/ece"] == pytest.approx((0.2 + 0.9 + 0.6 + 0.3) / 4)
+
+
+def test_every_interval_holds_its_number_and_the_same_pictures_give_the_same_ones(outcome: Outcome) -> None:
+    found = headline(outcome, 0.9)
+    for name in ("acc", "loss", "balanced_acc", "macro_f1", "auroc"):
+        assert found[f"test/{name}_low"] < found[f"test/{name}"] < found[f"test/{name}_high"]
+    assert headline(outcome, 0.9) == found
+
+
+def test_top5_is_told_of_more_than_five_classes_and_auroc_of_more_than_one() -> None:
+    six = headline(Outcome(list("abcdef"), np.array([5, 0]), np.full((2, 6), 1 / 6)), 0.9)
+    assert (six["test/acc"], six["test/top5"]) == (0.5, 0.5)
+    one = headline(Outcome(["a"], np.array([0, 0]), np.ones((2, 1))), 0.9)
+    assert not {"test/auroc", "test/top5"} & one.keys()
 
 
 def test_headline_numbers_are_plain_numbers_that_json_takes(outcome: Outcome) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,7 +21,7 @@ from fovea.evaluation.metrics import wilson
 from fovea.evaluation.stage import Evaluation, evaluate, mistakes, outcome_of
 from fovea.evaluation.view import view_of
 
-CONFIG = EvaluateConfig(batch_size=3, confidence=0.9, gallery=1, activations="auto", maps=4)
+CONFIG = EvaluateConfig(batch_size=3, confidence=0.9, gallery=1, activations="auto", maps=4, embeddings=False)
 HISTORY = pd.DataFrame({"epoch": [0, 1], "train/loss": [2.0, 1.0], "val/acc": [0.5, 1.0]})
 
 
@@ -32,6 +33,7 @@ class Log:
     def __init__(self) -> None:
         self.metrics: dict[str, float] = {}
         self.files: set[str] = set()
+        self.texts: dict[str, str] = {}
         self.datasets: list[tuple[Any, ...]] = []
 
     def log_metrics(self, values: dict[str, float], step: int | None = None) -> None:
@@ -44,6 +46,9 @@ class Log:
 
     def log_artifacts(self, directory: Path, folder: str = "") -> None:
         self.files |= {f"{folder}/{path.name}" for path in directory.iterdir()}
+
+    def log_text(self, text: str, name: str) -> None:
+        self.texts[name] = text
 
     def log_dataset(self, *facts: Any) -> None:
         self.datasets.append(facts)
@@ -68,8 +73,9 @@ def evaluated(prepared: Any, model: Any, run: Log) -> Evaluation:
 
 
 def test_metrics_have_the_promised_names_and_values(evaluated: Evaluation) -> None:
-    names = ["acc", "acc_low", "acc_high", "loss", "macro_f1", "ece", "count"]
-    assert set(evaluated.metrics) == {f"test/{name}" for name in names} | {"val/acc"}
+    headline = ["acc", "loss", "balanced_acc", "macro_f1", "auroc"]
+    names = {f"{name}{end}" for name in headline for end in ("", "_low", "_high")} | {"ece", "count"}
+    assert set(evaluated.metrics) == {f"{split}/{name}" for split in ("test", "val") for name in names}
     assert evaluated.metrics["test/acc"] == 6 / 8
     assert (evaluated.metrics["test/acc_low"], evaluated.metrics["test/acc_high"]) == wilson(6, 8, 0.9)
     assert (evaluated.metrics["test/count"], evaluated.metrics["val/acc"]) == (8, 1.0)
@@ -88,7 +94,7 @@ def test_the_report_tells_of_run_data_and_layers(evaluated: Evaluation) -> None:
 
 
 def test_the_run_gets_test_numbers_once_and_the_files(evaluated: Evaluation, run: Log) -> None:
-    assert run.metrics == {name: value for name, value in evaluated.metrics.items() if name != "val/acc"}
+    assert run.metrics == {name: value for name, value in evaluated.metrics.items() if name.startswith("test/")}
     pictures = {"curves", "confusion", "reliability", "misclassified"}
     assert run.files == {
         "report/report.html",
@@ -143,4 +149,35 @@ def test_a_diverged_model_fails_the_run_and_logs_no_number(prepared, model, run:
     model.net.forward = lambda images: images.float().mean(dim=(2, 3)).repeat(1, 3) * float("nan")
     with pytest.raises(RunError, match="training diverged"):
         evaluate(prepared, model, HISTORY, SimpleNamespace(name="insects"), CONFIG)
+    assert run.metrics == {}
+
+
+def test_the_temperature_of_validation_is_told_and_changes_no_prediction(prepared, model, run, make_split) -> None:
+    prepared.splits["val"] = make_split([0, 255, 127, 200], [0, 2, 1, 0])
+    found = evaluate(prepared, model, HISTORY, SimpleNamespace(name="insects"), CONFIG)
+    temperature = found.metrics["calibration/temperature"]
+    assert json.loads(run.texts["calibration/temperature.json"]) == {
+        "temperature": temperature,
+        "fitted_on": "val",
+        "pictures": 4,
+    }
+    assert temperature > 1  # one of four is wrong, and surely so
+    assert run.metrics["test/ece_scaled"] == found.metrics["test/ece_scaled"] != found.metrics["test/ece"]
+    assert found.metrics["test/acc"] == 6 / 8
+
+
+def test_embeddings_are_what_the_last_layer_sees(prepared, model, run: Log) -> None:
+    model.net = nn.Sequential(model.net, nn.Linear(3, 3, bias=False))
+    nn.init.eye_(model.net[1].weight)
+    config = CONFIG.model_copy(update={"embeddings": True})
+    table = evaluate(prepared, model, HISTORY, SimpleNamespace(name="insects"), config).predictions
+    assert table.columns[-1] == "embedding"
+    assert table["embedding"][0].tolist() == pytest.approx([0.0, -127 / 50, -255 / 50])
+
+
+def test_embeddings_of_a_network_without_a_last_layer_are_refused(prepared, model, run: Log) -> None:
+    with pytest.raises(UserError, match=r"no last linear layer whose input could be kept"):
+        evaluate(
+            prepared, model, HISTORY, SimpleNamespace(name="insects"), CONFIG.model_copy(update={"embeddings": True})
+        )
     assert run.metrics == {}

@@ -49,10 +49,14 @@ def log_loss(probabilities: Floats, labels: Ints) -> float:
 
     A probability that underflowed to zero counts as the least positive normal float64 (708 nats).
     """
-    if not len(labels):
-        return float("nan")
+    return float(log_losses(probabilities, labels).mean()) if len(labels) else float("nan")
+
+
+def log_losses(probabilities: Floats, labels: Ints) -> Floats:
+    """Negative log likelihood of each picture's right class, in nats, float64 [N]; its mean is `log_loss`."""
     right = probabilities[np.arange(len(labels)), labels]
-    return float(-np.log(np.maximum(right, np.finfo(np.float64).tiny)).mean())
+    losses: Floats = -np.log(np.maximum(right, np.finfo(np.float64).tiny))
+    return losses
 
 
 def confusion_matrix(predicted: Ints, labels: Ints, num_classes: int) -> Ints:
@@ -76,6 +80,12 @@ class PerClass:
     recall: Floats
     f1: Floats
     support: Ints
+
+    @property
+    def balanced_acc(self) -> float:
+        """Mean recall of the classes that have pictures (Brodersen et al. 2010)."""
+        defined = self.recall[~np.isnan(self.recall)]
+        return float(defined.mean()) if len(defined) else float("nan")
 
     @property
     def macro_f1(self) -> float:

@@ -8,12 +8,16 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
-from fovea.evaluation import metrics
+from fovea.evaluation import bootstrap, metrics, ranking
 from fovea.evaluation.metrics import Calibration, Floats, Ints, PerClass
+from fovea.evaluation.ranking import RocAreas
 
 if TYPE_CHECKING:
     import pandas as pd
+
+_FIRST = 5  # most probable classes of which one must be right for `test/top5`
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +51,11 @@ class Outcome:
         return metrics.per_class(self.confusion)
 
     @cached_property
+    def roc_areas(self) -> RocAreas:
+        """Areas under the ROC curves, each class against all others."""
+        return ranking.roc_areas(self.probabilities, self.labels)
+
+    @cached_property
     def calibration(self) -> Calibration:
         """Confidence against accuracy."""
         return metrics.calibration(self.probabilities, self.labels)
@@ -67,30 +76,49 @@ class Outcome:
 
 
 def headline(outcome: Outcome, confidence: float) -> dict[str, float]:
-    """The headline numbers of the test pictures; the ends of the accuracy's interval are Wilson's.
+    """The headline numbers of the test pictures, and the ends of their intervals as `_low` and `_high`.
+
+    The intervals of accuracies are Wilson's, that of the area under the ROC curve is DeLong's, the others come from the
+    bootstrap. The calibration error has none: it is larger in a resample than in the sample it was drawn from. What
+    is not defined is left out: `test/auroc` with one class, `test/top5` of at most five.
 
     Args:
         outcome: Of at least one test picture.
-        confidence: Coverage of the interval, as 0.95.
+        confidence: Coverage of the intervals, as 0.95.
     """
-    count = len(outcome.labels)
-    right = int((outcome.predicted == outcome.labels).sum())
-    low, high = metrics.wilson(right, count, confidence)
-    return {
-        "test/acc": metrics.top1(outcome.predicted, outcome.labels),
-        "test/acc_low": low,
-        "test/acc_high": high,
-        "test/loss": metrics.log_loss(outcome.probabilities, outcome.labels),
-        "test/macro_f1": outcome.per_class.macro_f1,
-        "test/ece": outcome.calibration.error,
-        "test/count": count,
-    }
+    count, labels = len(outcome.labels), outcome.labels
+    numbers: dict[str, float] = {}
+
+    def tell(name: str, value: float, interval: tuple[float, float]) -> None:
+        numbers.update({name: value, f"{name}_low": interval[0], f"{name}_high": interval[1]})
+
+    right = int((outcome.predicted == labels).sum())
+    tell("acc", metrics.top1(outcome.predicted, labels), metrics.wilson(right, count, confidence))
+    if len(outcome.classes) > _FIRST:
+        found = ranking.among_first(outcome.probabilities, labels, _FIRST)
+        tell("top5", found / count, metrics.wilson(found, count, confidence))
+    losses = metrics.log_losses(outcome.probabilities, labels)
+    tell("loss", float(losses.mean()), bootstrap.mean_interval(losses, confidence))
+    for name, interval in bootstrap.class_intervals(outcome.confusion, confidence).items():
+        tell(name, getattr(outcome.per_class, name), interval)
+    areas = outcome.roc_areas
+    if not np.isnan(areas.macro):
+        tell("auroc", areas.macro, areas.interval(confidence))
+    numbers |= {"ece": outcome.calibration.error, "count": count}
+    return {f"test/{name}": value for name, value in numbers.items()}
 
 
-def predictions_table(outcome: Outcome, ids: Sequence[str]) -> pd.DataFrame:
+def predictions_table(
+    outcome: Outcome, ids: Sequence[str], embeddings: NDArray[np.float32] | None = None
+) -> pd.DataFrame:
     """A row a picture: id, label, predicted, probability (of the prediction), probabilities (of all K classes).
 
     The order of the K classes stands in `attrs["classes"]`.
+
+    Args:
+        outcome: Of N pictures.
+        ids: Of the pictures.
+        embeddings: float32 [N, D], a last column `embedding`; None: no such column.
     """
     import pandas as pd
 
@@ -103,6 +131,8 @@ def predictions_table(outcome: Outcome, ids: Sequence[str]) -> pd.DataFrame:
             "probabilities": list(probabilities),
         }
     )
+    if embeddings is not None:
+        table["embedding"] = list(embeddings)
     table.attrs["classes"] = list(outcome.classes)
     return table
 
@@ -116,12 +146,13 @@ def confusion_table(outcome: Outcome) -> pd.DataFrame:
 
 
 def per_class_table(outcome: Outcome) -> pd.DataFrame:
-    """A row a class: class, precision, recall, f1, support; a number that is not defined is NaN."""
+    """A row a class: class, precision, recall, f1, auroc (against all others), support; what is not defined is NaN."""
     import pandas as pd
 
     numbers = outcome.per_class
-    columns = {"precision": numbers.precision, "recall": numbers.recall, "f1": numbers.f1, "support": numbers.support}
-    return pd.DataFrame({"class": list(outcome.classes), **columns})
+    columns = {"precision": numbers.precision, "recall": numbers.recall, "f1": numbers.f1}
+    columns |= {"auroc": outcome.roc_areas.areas}
+    return pd.DataFrame({"class": list(outcome.classes), **columns, "support": numbers.support})
 
 
 def _names(outcome: Outcome) -> dict[str, list[str]]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from fovea.core import html
 from fovea.core.files import explained
 from fovea.evaluation.folder import FolderHandle
-from fovea.evaluation.summary import accuracy_line
+from fovea.evaluation.summary import accuracy_line, metric_rows
 from fovea.models.layer_rows import HEAD, LayerRow, totals
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ def _body(findings: Findings, pictures: Mapping[str, bytes], classes: pd.DataFra
     yield html.heading(findings.run_name, level=1)
     yield html.paragraph(accuracy_line(findings.metrics, findings.confidence), "headline")
     yield html.paragraph(f"MLflow run {findings.run_id or 'not recorded'}", "soft")
-    yield html.table(["metric", "value"], findings.metrics.items())
+    yield html.table(["metric", "value", "from", "to"], metric_rows(findings.metrics))
     yield html.heading("Training")
     yield html.picture(pictures["curves"], "", "Loss, accuracy and learning rate of each epoch")
     yield html.heading("Mistakes")

@@ -2,28 +2,33 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import shutil
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from fovea import tracking
 from fovea.core.files import explained, scratch_directory
+from fovea.evaluation.embeddings import listening
 from fovea.evaluation.fit import check_model, check_prepared
 from fovea.evaluation.frozen import split_logits
 from fovea.evaluation.gallery import Mistake
 from fovea.evaluation.infer import logits
 from fovea.evaluation.insides import activation_maps, check_layers, first_kernels, samples
-from fovea.evaluation.metrics import softmax, top1
+from fovea.evaluation.metrics import calibration, log_loss, softmax
 from fovea.evaluation.mosaics import Mosaic, kernels_mosaic, maps_mosaic
 from fovea.evaluation.outcome import Outcome, confusion_table, headline, predictions_table
 from fovea.evaluation.report import Findings, Report, write_report
+from fovea.evaluation.temperature import fit_temperature, scaled
 from fovea.evaluation.view import view_of
 from fovea.models.layer_rows import LayerRow
 
 if TYPE_CHECKING:
-    import numpy as np
     import pandas as pd
     from numpy.typing import NDArray
     from torch import nn
@@ -70,9 +75,16 @@ def evaluate(
     check_layers(config.activations, model.facts.get("layers", ()))
     with tracking.stage("evaluate", record=model.path / "run.json") as run:
         network, test, val = model.network(), prepared.split("test"), prepared.split("val")
-        said = {name: split_logits(model, network, prepared, name, config.batch_size) for name in ("test", "val")}
-        outcome = Outcome(prepared.meta.classes, test.labels, softmax(said["test"]))
-        metrics = headline(outcome, config.confidence) | val_metrics(said["val"], val.labels)
+        said_val = split_logits(model, network, prepared, "val", config.batch_size)
+        with listening(network) if config.embeddings else nullcontext() as heard:
+            said = split_logits(model, network, prepared, "test", config.batch_size)
+        outcome = Outcome(prepared.meta.classes, test.labels, softmax(said))
+        temperature = fit_temperature(said_val, val.labels)
+        metrics = {
+            **headline(outcome, config.confidence),
+            **scaled_metrics(outcome, said, temperature),
+            **val_metrics(said_val, val.labels, prepared.meta.classes, config.confidence),
+        }
         findings = Findings(
             run_name=model.facts["run_name"],
             run_id=run.run_id,
@@ -88,10 +100,13 @@ def evaluate(
             layers=[LayerRow.of(row) for row in model.facts.get("layers", ())],
         )
         report = write_report(findings)
-        predictions = predictions_table(outcome, test.ids)
+        predictions = predictions_table(outcome, test.ids, np.concatenate(heard) if heard else None)
         run.log_dataset(prepared.meta.name, prepared.meta.digest, "evaluation", {"pictures": len(test)})
-        # Not val/acc, which has a point for each epoch in the run.
-        run.log_metrics({name: value for name, value in metrics.items() if name.startswith("test/")})
+        # Not those of validation, of which the run has a point for each epoch.
+        run.log_metrics({name: value for name, value in metrics.items() if not name.startswith("val/")})
+        if temperature:
+            facts = {"temperature": temperature, "fitted_on": "val", "pictures": len(val)}
+            run.log_text(json.dumps(facts, indent=1) + "\n", "calibration/temperature.json")
         run.log_artifacts(report.path, "report")
         log_predictions(run, predictions)
         log.info("evaluate: %s test pictures, %d misclassified", f"{len(test):,}", len(outcome.wrong(len(test))))
@@ -114,14 +129,39 @@ def outcome_of(network: nn.Module, split: Split, view: Augmenter, classes: Seque
     return Outcome(classes, split.labels, softmax(logits(network, split, view, batch_size)))
 
 
-def val_metrics(said: NDArray[np.float32], labels: NDArray[np.int64]) -> dict[str, float]:
-    """`val/acc` of the delivered weights, whatever the training looked at; nothing without validation pictures.
+def scaled_metrics(outcome: Outcome, said: NDArray[np.float32], temperature: float | None) -> dict[str, float]:
+    """The temperature and what it does to the test pictures; nothing where none could be fitted.
+
+    Args:
+        outcome: Of the test pictures.
+        said: Their logits float32 [N, K].
+        temperature: Of the validation pictures.
+    """
+    if temperature is None:
+        return {}
+    probabilities = scaled(said, temperature)
+    return {
+        "calibration/temperature": temperature,
+        "test/ece_scaled": calibration(probabilities, outcome.labels).error,
+        "test/loss_scaled": log_loss(probabilities, outcome.labels),
+    }
+
+
+def val_metrics(
+    said: NDArray[np.float32], labels: NDArray[np.int64], classes: Sequence[str], confidence: float
+) -> dict[str, float]:
+    """The headline numbers of the delivered weights, as `val/acc`, whatever the training looked at.
 
     Args:
         said: Logits float32 [N, K] of the validation pictures.
-        labels: int64 [N].
+        labels: int64 [N]; without any there are no numbers.
+        classes: K names.
+        confidence: Coverage of the intervals.
     """
-    return {"val/acc": top1(said.argmax(axis=1), labels)} if len(labels) else {}
+    if not len(labels):
+        return {}
+    numbers = headline(Outcome(classes, labels, softmax(said)), confidence)
+    return {name.replace("test/", "val/"): value for name, value in numbers.items()}
 
 
 def insides(network: nn.Module, test: Split, view: Augmenter, config: EvaluateConfig) -> list[Mosaic]:

@@ -13,6 +13,12 @@ def accuracy_line(metrics: Mapping[str, float], confidence: float) -> str:
     return f"test accuracy {100 * metrics['test/acc']:.2f} % ({interval}, {metrics['test/count']:,.0f} pictures)"
 
 
+def metric_rows(metrics: Mapping[str, float]) -> list[tuple[str, float | None, float | None, float | None]]:
+    """Name, value, and both ends of the interval where there is one, of each number."""
+    names = [name for name in metrics if not name.endswith(("_low", "_high"))]
+    return [(name, metrics[name], metrics.get(f"{name}_low"), metrics.get(f"{name}_high")) for name in names]
+
+
 def interval_words(low: float, high: float, confidence: float) -> str:
     """`95 % interval 97.30 to 98.94`."""
     return f"{100 * confidence:g} % interval {100 * low:.2f} to {100 * high:.2f}"

@@ -296,6 +296,7 @@ class EvaluateConfig(Section):
         activations: Layers whose activation maps are shown, as `kedro describe-model` names them; `auto`: the first
             convolution, one in the middle, the last.
         maps: How many maps of each; 0: none are drawn.
+        embeddings: Whether the predictions hold the features of each picture, as the network's last layer sees them.
     """
 
     batch_size: Count
@@ -303,6 +304,7 @@ class EvaluateConfig(Section):
     gallery: Whole
     activations: Literal["auto"] | list[Text]
     maps: Whole
+    embeddings: bool
 
 
 class TrackingConfig(Section):
