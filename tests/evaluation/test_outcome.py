@@ -55,6 +55,11 @@ def test_mistakes_come_surest_first(outcome: Outcome) -> None:
     assert outcome.wrong(1).tolist() == [1]
 
 
+def test_least_sure_pictures_come_first_whether_right_or_wrong(outcome: Outcome) -> None:
+    assert outcome.least_sure(10).tolist() == [2, 3, 0, 1]
+    assert outcome.least_sure(2).tolist() == [2, 3]
+
+
 def test_confused_pairs_are_counted(outcome: Outcome) -> None:
     assert outcome.confused_pairs(5) == [("bee", "ant", 2)]
 

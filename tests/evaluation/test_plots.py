@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from fovea.evaluation import metrics, plots
-from fovea.evaluation.gallery import Mistake, gallery
+from fovea.evaluation.gallery import Judged, gallery
 from fovea.inspection.drawing import MOST_CLASSES, png
 
 
@@ -82,6 +82,15 @@ def test_reliability_shows_accuracy_and_counts_of_each_bin() -> None:
     assert sum(bar.get_height() for bar in lower.patches) == 3
 
 
+def test_reliability_before_and_after_scaling_stand_side_by_side() -> None:
+    before = metrics.calibration(np.array([[0.9, 0.1], [0.9, 0.1]]), np.array([0, 1]))
+    after = metrics.calibration(np.array([[0.6, 0.4], [0.6, 0.4]]), np.array([0, 1]))
+    figure = plots.reliability(before, after, 2.5)
+    titles = [axes.get_title() for axes in figure.axes[:2]]
+    assert titles == ["as it is (ECE 0.400)", "logits divided by 2.500 (ECE 0.100)"]
+    assert [sum(bar.get_height() for bar in axes.patches) for axes in figure.axes[2:]] == [2, 2]
+
+
 def test_letters_that_the_font_lacks_cause_no_warning(recwarn: pytest.WarningsRecorder) -> None:
     png(plots.confusion(np.eye(2, dtype=np.int64), ["猫", "犬"]))
     assert not recwarn.list
@@ -95,7 +104,7 @@ def test_the_same_figure_gives_the_same_bytes() -> None:
 @pytest.mark.parametrize("shape", [(28, 28, 1), (28, 28, 3), (300, 200, 3), (1, 400, 1)])
 def test_gallery_takes_pictures_of_any_size(shape: tuple[int, int, int]) -> None:
     image = np.full(shape, 7, np.uint8)
-    mistakes = [Mistake(image, "seven", "one", 0.987)] * 10
+    mistakes = [Judged(image, "seven", "one", 0.987)] * 10
     figure = gallery(mistakes)
     (axes,) = figure.axes
     assert texts(axes) == ["seven → one\n0.99"] * 10
@@ -104,9 +113,13 @@ def test_gallery_takes_pictures_of_any_size(shape: tuple[int, int, int]) -> None
     assert size(png(figure))[0] > 900
 
 
+def test_a_right_picture_is_named_once() -> None:
+    assert Judged(np.zeros((4, 4, 1), np.uint8), "seven", "seven", 0.31).caption == "seven\n0.31"
+
+
 def test_gallery_grows_for_long_names_and_keeps_them_whole() -> None:
     name = "a name that needs several lines below its picture"
-    mistake = Mistake(np.zeros((8, 8, 1), np.uint8), name, "b", 0.5)
+    mistake = Judged(np.zeros((8, 8, 1), np.uint8), name, "b", 0.5)
     assert mistake.caption.replace("\n", " ") == f"{name} → b 0.50"
-    short = Mistake(mistake.image, "a", "b", 0.5)
+    short = Judged(mistake.image, "a", "b", 0.5)
     assert gallery([mistake]).get_figheight() > gallery([short]).get_figheight()

@@ -16,7 +16,7 @@ import pytest
 
 from fovea.core import html
 from fovea.core.errors import RunError
-from fovea.evaluation.gallery import Mistake
+from fovea.evaluation.gallery import Judged
 from fovea.evaluation.outcome import Outcome, headline
 from fovea.evaluation.report import Findings, Report, write_report
 from fovea.models.layer_rows import LayerRow
@@ -49,7 +49,8 @@ def findings() -> Findings:
         metrics=headline(outcome, 0.95),
         confidence=0.95,
         outcome=outcome,
-        mistakes=[Mistake(np.zeros((4, 4, 1), np.uint8), "bee & co", "<b>ant</b>", 0.7)],
+        mistakes=[Judged(np.zeros((4, 4, 1), np.uint8), "bee & co", "<b>ant</b>", 0.7)],
+        least_sure=[Judged(np.zeros((4, 4, 1), np.uint8), "bee & co", "<b>ant</b>", 0.7)],
         history=pd.DataFrame({"epoch": [0, 1], "train/loss": [2.0, 1.0], "val/acc": [0.1, 0.2]}),
         counts={"train": 1500, "test": 3},
         config={"data": {"name": "insects", "classes": ["<b>ant</b>", "bee & co"]}, "seed": 0},
@@ -87,7 +88,7 @@ def test_names_are_escaped_and_never_become_markup(page: str) -> None:
 
 def test_the_page_loads_nothing_from_elsewhere_and_runs_nothing(page: str) -> None:
     read = Page(page)
-    assert len(read.addresses) == 4
+    assert len(read.addresses) == 6
     assert all(address.startswith("data:image/png;base64,") for address in read.addresses)
     assert not {"script", "link", "iframe"} & set(read.tags)
     assert not re.search(r"https?://|@import|url\(", page)
@@ -100,7 +101,8 @@ def test_the_page_has_colours_for_light_and_dark(page: str) -> None:
 
 def test_pictures_and_the_table_of_classes_stand_beside_the_page(findings: Findings) -> None:
     report = write_report(findings)
-    pictures = {"curves.png", "confusion.png", "reliability.png", "misclassified.png"}
+    names = ("curves", "confusion", "reliability", "roc", "misclassified", "least_sure")
+    pictures = {f"{name}.png" for name in names}
     assert {path.name for path in report.path.iterdir()} == pictures | {"report.html", "per_class.csv"}
     table = pd.read_csv(report.path / "per_class.csv")
     assert table["class"].tolist() == ["<b>ant</b>", "bee & co"]

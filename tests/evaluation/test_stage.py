@@ -18,7 +18,8 @@ from fovea import tracking
 from fovea.config.schema import EvaluateConfig
 from fovea.core.errors import RunError, UserError
 from fovea.evaluation.metrics import wilson
-from fovea.evaluation.stage import Evaluation, evaluate, mistakes, outcome_of
+from fovea.evaluation.showing import judged
+from fovea.evaluation.stage import Evaluation, evaluate, outcome_of
 from fovea.evaluation.view import view_of
 
 CONFIG = EvaluateConfig(batch_size=3, confidence=0.9, gallery=1, activations="auto", maps=4, embeddings=False)
@@ -95,7 +96,7 @@ def test_the_report_tells_of_run_data_and_layers(evaluated: Evaluation) -> None:
 
 def test_the_run_gets_test_numbers_once_and_the_files(evaluated: Evaluation, run: Log) -> None:
     assert run.metrics == {name: value for name, value in evaluated.metrics.items() if name.startswith("test/")}
-    pictures = {"curves", "confusion", "reliability", "misclassified"}
+    pictures = {"curves", "confusion", "reliability", "roc", "misclassified", "least_sure"}
     assert run.files == {
         "report/report.html",
         "report/per_class.csv",
@@ -112,7 +113,7 @@ def test_pictures_of_any_size_are_tested_and_shown_whole(prepared, model, run, m
     result = evaluate(prepared, model, HISTORY, SimpleNamespace(name="insects"), CONFIG)
     assert result.predictions["predicted"].tolist() == ["ant", "cat", "bee"]
     outcome = outcome_of(model.network(), test, view_of(model), model.facts["data"]["classes"], 3)
-    assert [mistake.image.shape for mistake in mistakes(outcome, test, 5)] == [(11, 30, 1)]
+    assert [mistake.image.shape for mistake in judged(outcome, test, outcome.wrong(5))] == [(11, 30, 1)]
 
 
 def test_kernels_and_maps_are_in_the_report_and_the_run(prepared, model, run: Log) -> None:

@@ -1,4 +1,4 @@
-"""The pictures that a model got wrong, on one sheet."""
+"""Pictures and what a model said of them, on one sheet."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ _LETTERS = 18  # in a line below a picture
 
 
 @dataclass(frozen=True)
-class Mistake:
-    """A misclassified picture.
+class Judged:
+    """A picture and what the model said of it.
 
     Attributes:
         image: uint8 [H, W, C], C 1 or 3.
@@ -36,15 +36,16 @@ class Mistake:
 
     @property
     def caption(self) -> str:
-        """`actual → predicted` and the probability, in as many lines as the names need."""
-        names = textwrap.fill(f"{self.actual} → {self.predicted}", _LETTERS)
+        """`actual → predicted`, or one name if both are the same, and the probability; as many lines as needed."""
+        both = self.actual if self.actual == self.predicted else f"{self.actual} → {self.predicted}"
+        names = textwrap.fill(both, _LETTERS)
         return f"{names}\n{self.probability:.2f}"
 
 
-def gallery(mistakes: Sequence[Mistake]) -> Figure:
-    """A sheet of misclassified pictures, each over "actual → predicted" and the probability of the prediction.
+def gallery(pictures: Sequence[Judged]) -> Figure:
+    """A sheet of pictures, each over its caption.
 
     Args:
-        mistakes: At least one.
+        pictures: At least one.
     """
-    return captioned([mistake.image for mistake in mistakes], [mistake.caption for mistake in mistakes])
+    return captioned([one.image for one in pictures], [one.caption for one in pictures])

@@ -66,6 +66,12 @@ class Outcome:
         sureness = self.probabilities[rows, self.predicted[rows]]
         return rows[np.argsort(-sureness, kind="stable")][:limit]
 
+    def least_sure(self, limit: int) -> Ints:
+        """Rows of at most `limit` pictures, those with the least probable prediction first, right or wrong."""
+        sureness = self.probabilities[np.arange(len(self.labels)), self.predicted]
+        order: Ints = np.argsort(sureness, kind="stable")
+        return order[:limit]
+
     def confused_pairs(self, limit: int) -> list[tuple[str, str, int]]:
         """The most frequent mistakes: actual class, predicted class, pictures."""
         errors = self.confusion.copy()

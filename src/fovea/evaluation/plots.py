@@ -52,29 +52,45 @@ def training_curves(history: pd.DataFrame, best_epoch: int | None = None) -> Fig
     return figure
 
 
-def reliability(calibration: Calibration) -> Figure:
-    """Accuracy against confidence, and how many pictures lie in each bin (Guo et al. 2017, figure 1)."""
+def reliability(calibration: Calibration, scaled: Calibration | None = None, temperature: float = 1.0) -> Figure:
+    """Accuracy against confidence, and how many pictures lie in each bin (Guo et al. 2017, figure 1).
+
+    Args:
+        calibration: As the model says it.
+        scaled: After temperature scaling, drawn to the right; None: not drawn.
+        temperature: By which it was scaled.
+    """
+    panels = [calibration] if scaled is None else [calibration, scaled]
+    figure = blank(4.2 * len(panels), 4.4)
+    grid = figure.subplots(2, len(panels), sharex=True, sharey="row", height_ratios=[3, 1], squeeze=False)
+    for place, panel in enumerate(panels):
+        _reliability_panel(grid[0][place], grid[1][place], panel)
+    if scaled is not None:
+        titles = ("as it is", f"logits divided by {temperature:.3f}")
+        for axes, panel, title in zip(grid[0], panels, titles, strict=True):
+            axes.set_title(f"{title} (ECE {panel.error:.3f})", fontsize=10)
+    y = f"accuracy (ECE {calibration.error:.3f})" if scaled is None else "accuracy"
+    dress(grid[0][0], "", y)
+    dress(grid[1][0], "confidence", "pictures")
+    for axes, x in zip(grid[:, 1:].flat, ("", "confidence"), strict=False):
+        dress(axes, x, "")
+    handles, names = grid[0][0].get_legend_handles_labels()
+    grid[0][0].legend(
+        handles, names, frameon=False, fontsize=8, loc="lower left", bbox_to_anchor=(0, 1 if scaled is None else 1.09)
+    )
+    figure.subplots_adjust(hspace=0.12, wspace=0.15)
+    return figure
+
+
+def _reliability_panel(upper: Axes, lower: Axes, calibration: Calibration) -> None:
     bins = len(calibration.count)
     centres = (np.arange(bins) + 0.5) / bins
-    figure = blank(4.2, 4.4)
-    upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
     upper.bar(centres, np.nan_to_num(calibration.accuracy), width=0.9 / bins, color=BLUE, label="accuracy in the bin")
     upper.plot([0, 1], [0, 1], color=GREY, linestyle="--", linewidth=1, label="perfectly calibrated")
-    upper.plot(
-        calibration.confidence,
-        calibration.accuracy,
-        "D",
-        color=VERMILLION,
-        markersize=4,
-        label="at its mean confidence",
-    )
-    upper.legend(frameon=False, fontsize=8, loc="lower left", bbox_to_anchor=(0, 1))
-    dress(upper, "", f"accuracy (ECE {calibration.error:.3f})")
+    marks = {"color": VERMILLION, "markersize": 4, "label": "at its mean confidence"}
+    upper.plot(calibration.confidence, calibration.accuracy, "D", **marks)
     lower.bar(centres, calibration.count, width=0.9 / bins, color=GREY)
     lower.set_xlim(0, 1)
-    dress(lower, "confidence", "pictures")
-    figure.subplots_adjust(hspace=0.12)
-    return figure
 
 
 def confusion(counts: Ints, classes: Sequence[str]) -> Figure:

@@ -15,7 +15,8 @@ from fovea.models.layer_rows import HEAD, LayerRow, totals
 if TYPE_CHECKING:
     import pandas as pd
 
-    from fovea.evaluation.gallery import Mistake
+    from fovea.evaluation.gallery import Judged
+    from fovea.evaluation.metrics import Calibration
     from fovea.evaluation.mosaics import Mosaic
     from fovea.evaluation.outcome import Outcome
 
@@ -42,12 +43,14 @@ class Findings:
         confidence: Coverage of the accuracy's interval.
         outcome: Of the test pictures.
         mistakes: Misclassified test pictures to show.
+        least_sure: Test pictures with the least probable predictions.
         history: A row an epoch of the training.
         best_epoch: The epoch whose weights were kept.
         counts: Pictures of each split.
         config: What decided the result, nested or flat.
         layers: Of the network, in the order of the forward pass.
         insides: Its kernels and activation maps.
+        scaled: Calibration of the test pictures after temperature scaling; None where no temperature was fitted.
     """
 
     run_name: str
@@ -55,13 +58,15 @@ class Findings:
     metrics: Mapping[str, float]
     confidence: float
     outcome: Outcome
-    mistakes: Sequence[Mistake]
+    mistakes: Sequence[Judged]
     history: pd.DataFrame
     best_epoch: int | None = None
     counts: Mapping[str, int] = field(default_factory=dict)
     config: Mapping[str, Any] = field(default_factory=dict)
     layers: Sequence[LayerRow] = ()
     insides: Sequence[Mosaic] = ()
+    least_sure: Sequence[Judged] = ()
+    scaled: Calibration | None = None
 
 
 def write_report(findings: Findings) -> Report:
@@ -85,7 +90,7 @@ def write_report(findings: Findings) -> Report:
 
 
 def _pictures(findings: Findings) -> dict[str, bytes]:
-    from fovea.evaluation import plots
+    from fovea.evaluation import curves, plots
     from fovea.evaluation.gallery import gallery
     from fovea.inspection.drawing import png
 
@@ -93,10 +98,17 @@ def _pictures(findings: Findings) -> dict[str, bytes]:
     figures = {
         "curves": plots.training_curves(findings.history, findings.best_epoch),
         "confusion": plots.confusion(outcome.confusion, outcome.classes),
-        "reliability": plots.reliability(outcome.calibration),
+        "reliability": plots.reliability(
+            outcome.calibration, findings.scaled, findings.metrics.get("calibration/temperature", 1.0)
+        ),
     }
+    ranked = curves.one_against_rest(outcome)
+    if ranked is not None:
+        figures["roc"] = ranked
     if findings.mistakes:
         figures["misclassified"] = gallery(findings.mistakes)
+    if findings.least_sure:
+        figures["least_sure"] = gallery(findings.least_sure)
     drawn = {name: png(figure) for name, figure in figures.items()}
     return drawn | {mosaic.name: mosaic.png() for mosaic in findings.insides}
 
@@ -111,7 +123,16 @@ def _body(findings: Findings, pictures: Mapping[str, bytes], classes: pd.DataFra
     yield html.heading("Mistakes")
     yield html.picture(pictures["confusion"], "Counts; the shade is the share of the row.", "Confusion matrix")
     yield html.picture(pictures["reliability"], "Confidence against accuracy.", "Reliability plot")
+    if "roc" in pictures:
+        caption = "Each class against all others: ROC to the left, precision and recall to the right."
+        yield html.picture(pictures["roc"], caption, "ROC and precision-recall curves")
     yield from _mistakes(findings, pictures)
+    if findings.least_sure:
+        caption = (
+            "The pictures of which the model is least sure, right or wrong: actual → predicted, or the class alone "
+            "where it is right, and the probability of the prediction."
+        )
+        yield html.picture(pictures["least_sure"], caption, "Least sure pictures", kind="photo")
     yield html.heading("Classes")
     yield html.table(list(classes.columns), classes.itertuples(index=False))
     if findings.insides:

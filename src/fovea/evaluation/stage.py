@@ -17,13 +17,12 @@ from fovea.core.files import explained, scratch_directory
 from fovea.evaluation.embeddings import listening
 from fovea.evaluation.fit import check_model, check_prepared
 from fovea.evaluation.frozen import split_logits
-from fovea.evaluation.gallery import Mistake
 from fovea.evaluation.infer import logits
-from fovea.evaluation.insides import activation_maps, check_layers, first_kernels, samples
+from fovea.evaluation.insides import check_layers
 from fovea.evaluation.metrics import calibration, log_loss, softmax
-from fovea.evaluation.mosaics import Mosaic, kernels_mosaic, maps_mosaic
 from fovea.evaluation.outcome import Outcome, confusion_table, headline, predictions_table
 from fovea.evaluation.report import Findings, Report, write_report
+from fovea.evaluation.showing import insides, judged
 from fovea.evaluation.temperature import fit_temperature, scaled
 from fovea.evaluation.view import view_of
 from fovea.models.layer_rows import LayerRow
@@ -39,9 +38,6 @@ if TYPE_CHECKING:
     from fovea.training import TrainedModel
 
 log = logging.getLogger("fovea")
-
-_PICTURED = 2  # test pictures, of different classes, whose activation maps are drawn
-_SHOWN = 128  # pixels that the short side of a large picture must keep to be shown small
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,7 +87,9 @@ def evaluate(
             metrics=metrics,
             confidence=config.confidence,
             outcome=outcome,
-            mistakes=mistakes(outcome, test, config.gallery),
+            mistakes=judged(outcome, test, outcome.wrong(config.gallery)),
+            least_sure=judged(outcome, test, outcome.least_sure(config.gallery)),
+            scaled=None if temperature is None else calibration(scaled(said, temperature), test.labels),
             history=history,
             best_epoch=model.facts.get("epoch"),
             counts=prepared.meta.counts,
@@ -162,30 +160,3 @@ def val_metrics(
         return {}
     numbers = headline(Outcome(classes, labels, softmax(said)), confidence)
     return {name.replace("test/", "val/"): value for name, value in numbers.items()}
-
-
-def insides(network: nn.Module, test: Split, view: Augmenter, config: EvaluateConfig) -> list[Mosaic]:
-    """The first kernels, and activation maps of some test pictures; nothing of a network without convolutions.
-
-    Raises:
-        UserError: A name in `evaluate.activations` is no layer.
-    """
-    kernels = first_kernels(network)
-    found = [] if kernels is None else [kernels_mosaic(kernels)]
-    if config.maps:
-        images = samples(test, view, _PICTURED)
-        found += [maps_mosaic(one, images, config.maps) for one in activation_maps(network, images, config.activations)]
-    return found
-
-
-def mistakes(outcome: Outcome, split: Split, limit: int) -> list[Mistake]:
-    """The surest mistakes with their pictures, whole, as the network does not always see them."""
-    return [
-        Mistake(
-            image=split.image(row, least_side=_SHOWN),
-            actual=outcome.classes[outcome.labels[row]],
-            predicted=outcome.classes[outcome.predicted[row]],
-            probability=float(outcome.probabilities[row, outcome.predicted[row]]),
-        )
-        for row in outcome.wrong(limit).tolist()
-    ]

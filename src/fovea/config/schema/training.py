@@ -292,7 +292,7 @@ class EvaluateConfig(Section):
     Attributes:
         batch_size: Pictures per batch.
         confidence: Of the intervals, as in 0.95.
-        gallery: How many misclassified pictures are shown.
+        gallery: How many misclassified pictures are shown, and how many of which the model is least sure.
         activations: Layers whose activation maps are shown, as `kedro describe-model` names them; `auto`: the first
             convolution, one in the middle, the last.
         maps: How many maps of each; 0: none are drawn.
