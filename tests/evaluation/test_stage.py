@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from torch import nn
 
 from fovea import tracking
@@ -22,7 +23,9 @@ from fovea.evaluation.showing import judged
 from fovea.evaluation.stage import Evaluation, evaluate, outcome_of
 from fovea.evaluation.view import view_of
 
-CONFIG = EvaluateConfig(batch_size=3, confidence=0.9, gallery=1, activations="auto", maps=4, embeddings=False)
+CONFIG = EvaluateConfig(
+    batch_size=3, confidence=0.9, gallery=1, activations="auto", maps=4, grad_cam=4, embedding_map=6, embeddings=False
+)
 HISTORY = pd.DataFrame({"epoch": [0, 1], "train/loss": [2.0, 1.0], "val/acc": [0.5, 1.0]})
 
 
@@ -53,6 +56,13 @@ class Log:
 
     def log_dataset(self, *facts: Any) -> None:
         self.datasets.append(facts)
+
+
+class Floats(nn.Module):
+    """Pixels as floats of 0..1."""
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return images.float() / 255
 
 
 @pytest.fixture
@@ -120,10 +130,21 @@ def test_kernels_and_maps_are_in_the_report_and_the_run(prepared, model, run: Lo
     model.net = nn.Sequential(model.net, nn.Unflatten(1, (3, 1, 1)), nn.Conv2d(3, 3, 1), nn.Flatten())
     nn.init.dirac_(model.net[2].weight)
     evaluated = evaluate(prepared, model, HISTORY, SimpleNamespace(name="insects"), CONFIG)
-    assert {"report/kernels.png", "report/maps-2.png"} <= run.files
+    assert {"report/kernels.png", "report/maps-2.png", "report/embedding_map.png"} <= run.files
     page = (evaluated.report.path / "report.html").read_text()
     assert "Inside the network" in page
     assert "2: 3 maps, 1x1, beside the picture" in page
+
+
+def test_grad_cam_and_map_can_be_left_out(prepared, model, run: Log) -> None:
+    model.net = nn.Sequential(Floats(), nn.Conv2d(1, 2, 2), nn.Flatten(), nn.Linear(18, 3))
+    evaluate(prepared, model, HISTORY, SimpleNamespace(name="insects"), CONFIG)
+    pictures = {"report/grad_cam.png", "report/embedding_map.png"}
+    assert pictures <= run.files
+    run.files.clear()
+    config = CONFIG.model_copy(update={"grad_cam": 0, "embedding_map": 0})
+    evaluate(prepared, model, HISTORY, SimpleNamespace(name="insects"), config)
+    assert not pictures & run.files
 
 
 def test_a_layer_that_is_none_is_refused_before_the_run_is_opened(prepared, model, monkeypatch) -> None:

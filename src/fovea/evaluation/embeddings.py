@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fovea.core.errors import UserError
+from fovea.evaluation.insides import named
 
 if TYPE_CHECKING:
     from torch import nn
@@ -18,33 +19,53 @@ Embeddings = NDArray[np.float32]
 
 
 @contextmanager
-def listening(network: nn.Module) -> Iterator[list[Embeddings]]:
+def listening(network: nn.Module, step: int = 1) -> Iterator[list[Embeddings]]:
     """For the block, collects float32 [B, D] of each batch: what goes into the layer that gives the classes.
 
-    Where that layer sees maps, they are averaged over height and width.
+    Where that layer sees maps, they are averaged over height and width. Of a network whose last layer is neither linear
+    nor a convolution nothing is heard.
 
-    Raises:
-        UserError: The network's last layer is neither linear nor a convolution.
+    Args:
+        network: The network.
+        step: Of all pictures in their order, every how manieth is kept, the first among them.
     """
-    from fovea.models import anatomy
-    from fovea.models.normalize import NormalizedNet
-
-    net = network.net if isinstance(network, NormalizedNet) else network
-    try:
-        head = net.get_submodule(anatomy.heads(net)[0])
-    except (ValueError, IndexError):
-        raise UserError(
-            "evaluate.embeddings is true, but the network has no last linear layer whose input could be kept; "
-            "take evaluate.embeddings=false"
-        ) from None
+    head = _head(network)
     heard: list[Embeddings] = []
+    passed = 0
 
     def keep(_module: nn.Module, inputs: tuple[Any, ...]) -> None:
-        features = inputs[0].float()
-        heard.append((features.mean(dim=(2, 3)) if features.dim() == 4 else features.flatten(1)).cpu().numpy())
+        nonlocal passed
+        features = inputs[0][-passed % step :: step].float()
+        passed += len(inputs[0])
+        if len(features):
+            heard.append((features.mean(dim=(2, 3)) if features.dim() == 4 else features.flatten(1)).cpu().numpy())
 
-    hook = head.register_forward_pre_hook(keep)
+    hook = None if head is None else head.register_forward_pre_hook(keep)
     try:
         yield heard
     finally:
-        hook.remove()
+        if hook is not None:
+            hook.remove()
+
+
+def check_embeddings(network: nn.Module) -> None:
+    """Refuses a network of which nothing is heard.
+
+    Raises:
+        UserError: Its last layer is neither linear nor a convolution.
+    """
+    if _head(network) is None:
+        raise UserError(
+            "evaluate.embeddings is true, but the network has no last linear layer whose input could be kept; "
+            "take evaluate.embeddings=false"
+        )
+
+
+def _head(network: nn.Module) -> nn.Module | None:
+    from fovea.models import anatomy
+
+    net = named(network)
+    try:
+        return net.get_submodule(anatomy.heads(net)[0])
+    except (ValueError, IndexError):
+        return None

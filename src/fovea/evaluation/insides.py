@@ -78,7 +78,7 @@ def activation_maps(
     """
     from torch import nn
 
-    net = _named(network)
+    net = named(network)
     if wanted == "auto":
         convolutions = [name for name, module in net.named_modules() if isinstance(module, nn.Conv2d)]
         called = [*_outputs(network, net, images[:1], convolutions)]
@@ -96,7 +96,8 @@ def samples(split: Split, view: Augmenter, count: int) -> NDArray[np.uint8]:
     return np.concatenate([pictures(split, view, row, 1) for row in rows[:count].tolist()])
 
 
-def _named(network: nn.Module) -> nn.Module:
+def named(network: nn.Module) -> nn.Module:
+    """The network whose modules have the names of the layer table: without a normalisation around it."""
     from fovea.models.normalize import NormalizedNet
 
     return network.net if isinstance(network, NormalizedNet) else network

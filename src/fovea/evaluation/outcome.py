@@ -66,6 +66,11 @@ class Outcome:
         sureness = self.probabilities[rows, self.predicted[rows]]
         return rows[np.argsort(-sureness, kind="stable")][:limit]
 
+    def right(self, limit: int) -> Ints:
+        """Rows of at most `limit` rightly classified pictures, the first of each class."""
+        rows = np.flatnonzero(self.predicted == self.labels)
+        return rows[np.unique(self.labels[rows], return_index=True)[1][:limit]]
+
     def least_sure(self, limit: int) -> Ints:
         """Rows of at most `limit` pictures, those with the least probable prediction first, right or wrong."""
         sureness = self.probabilities[np.arange(len(self.labels)), self.predicted]

@@ -15,7 +15,9 @@ from fovea.models.layer_rows import HEAD, LayerRow, totals
 if TYPE_CHECKING:
     import pandas as pd
 
+    from fovea.evaluation.embedding_map import Embedded
     from fovea.evaluation.gallery import Judged
+    from fovea.evaluation.grad_cam import Explained
     from fovea.evaluation.metrics import Calibration
     from fovea.evaluation.mosaics import Mosaic
     from fovea.evaluation.outcome import Outcome
@@ -50,6 +52,8 @@ class Findings:
         config: What decided the result, nested or flat.
         layers: Of the network, in the order of the forward pass.
         insides: Its kernels and activation maps.
+        explained: Test pictures with the heat of Grad-CAM.
+        embedded: Test pictures as the last layer sees them.
         scaled: Calibration of the test pictures after temperature scaling; None where no temperature was fitted.
     """
 
@@ -66,6 +70,8 @@ class Findings:
     layers: Sequence[LayerRow] = ()
     insides: Sequence[Mosaic] = ()
     least_sure: Sequence[Judged] = ()
+    explained: Explained | None = None
+    embedded: Embedded | None = None
     scaled: Calibration | None = None
 
 
@@ -91,7 +97,9 @@ def write_report(findings: Findings) -> Report:
 
 def _pictures(findings: Findings) -> dict[str, bytes]:
     from fovea.evaluation import curves, plots
+    from fovea.evaluation.embedding_map import embedding_map
     from fovea.evaluation.gallery import gallery
+    from fovea.evaluation.grad_cam import heat_sheet
     from fovea.inspection.drawing import png
 
     outcome = findings.outcome
@@ -109,6 +117,14 @@ def _pictures(findings: Findings) -> dict[str, bytes]:
         figures["misclassified"] = gallery(findings.mistakes)
     if findings.least_sure:
         figures["least_sure"] = gallery(findings.least_sure)
+    if findings.explained:
+        figures["grad_cam"] = heat_sheet(findings.explained)
+    if findings.embedded:
+        rows = findings.embedded.rows
+        wrong = outcome.predicted[rows] != outcome.labels[rows]
+        figures["embedding_map"] = embedding_map(
+            findings.embedded.features, outcome.labels[rows], wrong, outcome.classes
+        )
     drawn = {name: png(figure) for name, figure in figures.items()}
     return drawn | {mosaic.name: mosaic.png() for mosaic in findings.insides}
 
@@ -135,10 +151,7 @@ def _body(findings: Findings, pictures: Mapping[str, bytes], classes: pd.DataFra
         yield html.picture(pictures["least_sure"], caption, "Least sure pictures", kind="photo")
     yield html.heading("Classes")
     yield html.table(list(classes.columns), classes.itertuples(index=False))
-    if findings.insides:
-        yield html.heading("Inside the network")
-        for mosaic in findings.insides:
-            yield html.picture(pictures[mosaic.name], mosaic.caption, mosaic.name, kind="photo")
+    yield from _insides(findings, pictures)
     yield html.heading("Data")
     yield html.table(["split", "pictures"], findings.counts.items())
     if findings.config:
@@ -149,6 +162,23 @@ def _body(findings: Findings, pictures: Mapping[str, bytes], classes: pd.DataFra
         yield html.table(
             HEAD, [*(row.cells() for row in findings.layers), ("total", "", "", *totals(findings.layers), "", "")]
         )
+
+
+def _insides(findings: Findings, pictures: Mapping[str, bytes]) -> Iterator[str]:
+    """What the network saw: Grad-CAM, the map of the features, kernels and activation maps."""
+    if findings.explained or findings.embedded or findings.insides:
+        yield html.heading("Inside the network")
+    if findings.explained:
+        caption = (
+            f"Where the network found what speaks for its prediction (yellow: much), right pictures before "
+            f"misclassified ones: Grad-CAM at {findings.explained.cam.layer}."
+        )
+        yield html.picture(pictures["grad_cam"], caption, "Grad-CAM", kind="photo")
+    if findings.embedded:
+        caption = f"{len(findings.embedded.rows):,} test pictures as the last layer sees them, by principal components."
+        yield html.picture(pictures["embedding_map"], caption, "Embedding map")
+    for mosaic in findings.insides:
+        yield html.picture(pictures[mosaic.name], mosaic.caption, mosaic.name, kind="photo")
 
 
 def _mistakes(findings: Findings, pictures: Mapping[str, bytes]) -> Iterator[str]:

@@ -6,7 +6,6 @@ import json
 import logging
 import shutil
 from collections.abc import Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -14,7 +13,7 @@ import numpy as np
 
 from fovea import tracking
 from fovea.core.files import explained, scratch_directory
-from fovea.evaluation.embeddings import listening
+from fovea.evaluation.embeddings import check_embeddings, listening
 from fovea.evaluation.fit import check_model, check_prepared
 from fovea.evaluation.frozen import split_logits
 from fovea.evaluation.infer import logits
@@ -22,7 +21,7 @@ from fovea.evaluation.insides import check_layers
 from fovea.evaluation.metrics import calibration, log_loss, softmax
 from fovea.evaluation.outcome import Outcome, confusion_table, headline, predictions_table
 from fovea.evaluation.report import Findings, Report, write_report
-from fovea.evaluation.showing import insides, judged
+from fovea.evaluation.showing import embedded, every, explained_pictures, insides, judged
 from fovea.evaluation.temperature import fit_temperature, scaled
 from fovea.evaluation.view import view_of
 from fovea.models.layer_rows import LayerRow
@@ -72,9 +71,13 @@ def evaluate(
     with tracking.stage("evaluate", record=model.path / "run.json") as run:
         network, test, val = model.network(), prepared.split("test"), prepared.split("val")
         said_val = split_logits(model, network, prepared, "val", config.batch_size)
-        with listening(network) if config.embeddings else nullcontext() as heard:
+        step = 1 if config.embeddings else every(config.embedding_map, len(test))
+        if config.embeddings:
+            check_embeddings(network)
+        with listening(network, step) as heard:
             said = split_logits(model, network, prepared, "test", config.batch_size)
         outcome = Outcome(prepared.meta.classes, test.labels, softmax(said))
+        features = np.concatenate(heard) if heard else None
         temperature = fit_temperature(said_val, val.labels)
         metrics = {
             **headline(outcome, config.confidence),
@@ -95,10 +98,12 @@ def evaluate(
             counts=prepared.meta.counts,
             config=model.facts.get("config") or {key: model.facts[key] for key in ("model", "data")},
             insides=insides(network, test, view_of(model), config),
+            explained=explained_pictures(network, outcome, test, view_of(model), config.grad_cam),
+            embedded=None if features is None else embedded(features, len(test), config),
             layers=[LayerRow.of(row) for row in model.facts.get("layers", ())],
         )
         report = write_report(findings)
-        predictions = predictions_table(outcome, test.ids, np.concatenate(heard) if heard else None)
+        predictions = predictions_table(outcome, test.ids, features if config.embeddings else None)
         run.log_dataset(prepared.meta.name, prepared.meta.digest, "evaluation", {"pictures": len(test)})
         # Not those of validation, of which the run has a point for each epoch.
         run.log_metrics({name: value for name, value in metrics.items() if not name.startswith("val/")})

@@ -26,15 +26,16 @@ _GAP = 4  # pixels between the pictures of a table
 _FONT = 7.5  # points
 
 
-def captioned(images: Sequence[Image], captions: Sequence[str]) -> Figure:
+def captioned(images: Sequence[Image], captions: Sequence[str], columns: int = _COLUMNS) -> Figure:
     """Pictures, each over its caption.
 
     Args:
         images: At least one, uint8 [H, W, C], C 1 or 3.
         captions: As many; lines as they are to stand.
+        columns: Pictures in a row, at most.
     """
     lines = max(caption.count("\n") + 1 for caption in captions)
-    columns = min(_COLUMNS, len(images))
+    columns = min(columns, len(images))
     height = _TILE + lines * _LINE + 10
     sheet = np.full((-(-len(images) // columns) * height, columns * _CELL, 3), 255, np.uint8)
     figure, axes = _sheet_axes(sheet)

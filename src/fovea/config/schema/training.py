@@ -296,6 +296,8 @@ class EvaluateConfig(Section):
         activations: Layers whose activation maps are shown, as `kedro describe-model` names them; `auto`: the first
             convolution, one in the middle, the last.
         maps: How many maps of each; 0: none are drawn.
+        grad_cam: How many correct and how many misclassified pictures are shown with Grad-CAM; 0: none.
+        embedding_map: How many test pictures are on the map of the features, at most; 0: no map.
         embeddings: Whether the predictions hold the features of each picture, as the network's last layer sees them.
     """
 
@@ -304,6 +306,8 @@ class EvaluateConfig(Section):
     gallery: Whole
     activations: Literal["auto"] | list[Text]
     maps: Whole
+    grad_cam: Annotated[int, Field(ge=0, le=32)]
+    embedding_map: Annotated[int, Field(ge=0, le=5000)]
     embeddings: bool
 
 
