@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from fovea.config.compose import compose
 from fovea.evaluation.infer import logits
+from fovea.evaluation.measuring import val_metrics
 from fovea.evaluation.metrics import log_loss
-from fovea.evaluation.stage import outcome_of, val_metrics
+from fovea.evaluation.stage import outcome_of
 from fovea.evaluation.view import view_of
 from fovea.training import stage
 from fovea.training.job import TrainJob

@@ -19,7 +19,16 @@ from fovea.evaluation.metrics import wilson
 from fovea.evaluation.summary import ensemble_lines
 
 CONFIG = EvaluateConfig(
-    batch_size=3, confidence=0.9, gallery=1, activations="auto", maps=4, grad_cam=4, embedding_map=6, embeddings=False
+    batch_size=3,
+    confidence=0.9,
+    gallery=1,
+    activations="auto",
+    maps=4,
+    grad_cam=4,
+    embedding_map=6,
+    tta=[],
+    corruptions=[],
+    embeddings=False,
 )
 
 

@@ -24,7 +24,16 @@ from fovea.evaluation.stage import Evaluation, evaluate, outcome_of
 from fovea.evaluation.view import view_of
 
 CONFIG = EvaluateConfig(
-    batch_size=3, confidence=0.9, gallery=1, activations="auto", maps=4, grad_cam=4, embedding_map=6, embeddings=False
+    batch_size=3,
+    confidence=0.9,
+    gallery=1,
+    activations="auto",
+    maps=4,
+    grad_cam=4,
+    embedding_map=6,
+    tta=[],
+    corruptions=[],
+    embeddings=False,
 )
 HISTORY = pd.DataFrame({"epoch": [0, 1], "train/loss": [2.0, 1.0], "val/acc": [0.5, 1.0]})
 
@@ -186,6 +195,20 @@ def test_the_temperature_of_validation_is_told_and_changes_no_prediction(prepare
     assert temperature > 1  # one of four is wrong, and surely so
     assert run.metrics["test/ece_scaled"] == found.metrics["test/ece_scaled"] != found.metrics["test/ece"]
     assert found.metrics["test/acc"] == 6 / 8
+
+
+def test_looks_and_corruptions_have_their_numbers_and_their_table(prepared, model, run: Log) -> None:
+    config = CONFIG.model_copy(update={"tta": ["flip", "crops"], "corruptions": ["brightness", "rotation"]})
+    found = evaluate(prepared, model, HISTORY, SimpleNamespace(name="insects"), config)
+    # Every look at a picture of one grey is the same picture.
+    for name in ("acc", "acc_low", "acc_high", "loss"):
+        assert found.metrics[f"test/tta_{name}"] == pytest.approx(found.metrics[f"test/{name}"])
+    table = pd.read_csv(found.report.path / "corruptions.csv")
+    assert table["corruption"].tolist() == ["brightness"] * 5 + ["rotation"] * 5
+    assert table["acc"].tolist()[5:] == [6 / 8] * 5
+    assert found.metrics["test/acc_corrupted"] == pytest.approx(table["acc"].mean())
+    assert "report/corruptions.png" in run.files
+    assert "accuracy at severity" in (found.report.path / "report.html").read_text()
 
 
 def test_embeddings_are_what_the_last_layer_sees(prepared, model, run: Log) -> None:

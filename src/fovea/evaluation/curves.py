@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fovea.evaluation.metrics import Floats
-from fovea.inspection.drawing import GREY, blank, dress
+from fovea.inspection.drawing import COLOURS, GREY, blank, dress
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 MOST_LINES = 10  # classes that have a line each
 _WORST = 5  # of more classes, those that rank worst
 _GRID = np.linspace(0, 1, 201)
-# Okabe and Ito (2008) without their yellow, which is lost on white.
-_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 _LETTERS = 36  # in a line of the legend
 
 
@@ -115,7 +113,7 @@ def one_against_rest(outcome: Outcome) -> Figure | None:
 def _styles() -> Iterator[dict[str, Any]]:
     """Colours, and once they are used up the same in other strokes."""
     for stroke in ("-", "--", ":"):
-        for colour in _COLOURS:
+        for colour in COLOURS:
             yield {"color": colour, "linestyle": stroke, "linewidth": 1.3}
 
 

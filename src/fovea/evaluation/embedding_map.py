@@ -5,20 +5,18 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fovea.evaluation.metrics import Floats, Ints
-from fovea.inspection.drawing import BLUE, VERMILLION, blank, dress
+from fovea.inspection.drawing import BLUE, COLOURS, VERMILLION, blank, dress
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MOST_CLASSES = 14  # told apart by colour and shape
-# Okabe and Ito (2008) without their yellow, which is lost on white; then the same in another shape.
-_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 _LETTERS = 36  # in a line of the legend
 
 
@@ -79,13 +77,13 @@ def embedding_map(
     if len(classes) <= MOST_CLASSES:
         for label, name in enumerate(classes):
             x, y = points[labels == label].T
-            shape, colour = "o" if label < len(_COLOURS) else "^", _COLOURS[label % len(_COLOURS)]
+            shape, colour = "o" if label < len(COLOURS) else "^", COLOURS[label % len(COLOURS)]
             axes.scatter(x, y, s=12, c=colour, marker=shape, linewidths=0, label=textwrap.fill(name, _LETTERS))
-        ring = {"s": 45, "facecolors": "none", "edgecolors": "#000000", "linewidths": 1}
+        ring: dict[str, Any] = {"s": 45, "facecolors": "none", "edgecolors": "#000000", "linewidths": 1}
         axes.scatter(points[wrong, 0], points[wrong, 1], label="misclassified", **ring)
     else:
         axes.scatter(points[~wrong, 0], points[~wrong, 1], s=10, c=BLUE, linewidths=0, label="right")
-        marks = {"s": 14, "c": VERMILLION, "marker": "^", "linewidths": 0}
+        marks: dict[str, Any] = {"s": 14, "c": VERMILLION, "marker": "^", "linewidths": 0}
         axes.scatter(points[wrong, 0], points[wrong, 1], label="misclassified", **marks)
     legend = axes.legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1, 1))
     for text in legend.get_texts():

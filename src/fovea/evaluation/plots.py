@@ -87,7 +87,7 @@ def _reliability_panel(upper: Axes, lower: Axes, calibration: Calibration) -> No
     centres = (np.arange(bins) + 0.5) / bins
     upper.bar(centres, np.nan_to_num(calibration.accuracy), width=0.9 / bins, color=BLUE, label="accuracy in the bin")
     upper.plot([0, 1], [0, 1], color=GREY, linestyle="--", linewidth=1, label="perfectly calibrated")
-    marks = {"color": VERMILLION, "markersize": 4, "label": "at its mean confidence"}
+    marks: dict[str, Any] = {"color": VERMILLION, "markersize": 4, "label": "at its mean confidence"}
     upper.plot(calibration.confidence, calibration.accuracy, "D", **marks)
     lower.bar(centres, calibration.count, width=0.9 / bins, color=GREY)
     lower.set_xlim(0, 1)

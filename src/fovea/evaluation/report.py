@@ -52,6 +52,7 @@ class Findings:
         config: What decided the result, nested or flat.
         layers: Of the network, in the order of the forward pass.
         insides: Its kernels and activation maps.
+        robustness: Accuracy by corruption and severity; None if it was not measured.
         explained: Test pictures with the heat of Grad-CAM.
         embedded: Test pictures as the last layer sees them.
         scaled: Calibration of the test pictures after temperature scaling; None where no temperature was fitted.
@@ -70,6 +71,7 @@ class Findings:
     layers: Sequence[LayerRow] = ()
     insides: Sequence[Mosaic] = ()
     least_sure: Sequence[Judged] = ()
+    robustness: pd.DataFrame | None = None
     explained: Explained | None = None
     embedded: Embedded | None = None
     scaled: Calibration | None = None
@@ -90,6 +92,8 @@ def write_report(findings: Findings) -> Report:
         for name, content in pictures.items():
             (report.path / f"{name}.png").write_bytes(content)
         classes.to_csv(report.path / "per_class.csv", index=False, lineterminator="\n")
+        if findings.robustness is not None:
+            findings.robustness.to_csv(report.path / "corruptions.csv", index=False, lineterminator="\n")
         body = _body(findings, pictures, classes)
         (report.path / "report.html").write_text(html.page(findings.run_name, body), encoding="utf-8")
     return report
@@ -97,6 +101,7 @@ def write_report(findings: Findings) -> Report:
 
 def _pictures(findings: Findings) -> dict[str, bytes]:
     from fovea.evaluation import curves, plots
+    from fovea.evaluation.corruptions import robustness_plot
     from fovea.evaluation.embedding_map import embedding_map
     from fovea.evaluation.gallery import gallery
     from fovea.evaluation.grad_cam import heat_sheet
@@ -117,6 +122,8 @@ def _pictures(findings: Findings) -> dict[str, bytes]:
         figures["misclassified"] = gallery(findings.mistakes)
     if findings.least_sure:
         figures["least_sure"] = gallery(findings.least_sure)
+    if findings.robustness is not None:
+        figures["corruptions"] = robustness_plot(findings.robustness, findings.metrics["test/acc"])
     if findings.explained:
         figures["grad_cam"] = heat_sheet(findings.explained)
     if findings.embedded:
@@ -151,6 +158,7 @@ def _body(findings: Findings, pictures: Mapping[str, bytes], classes: pd.DataFra
         yield html.picture(pictures["least_sure"], caption, "Least sure pictures", kind="photo")
     yield html.heading("Classes")
     yield html.table(list(classes.columns), classes.itertuples(index=False))
+    yield from _robustness(findings, pictures)
     yield from _insides(findings, pictures)
     yield html.heading("Data")
     yield html.table(["split", "pictures"], findings.counts.items())
@@ -162,6 +170,18 @@ def _body(findings: Findings, pictures: Mapping[str, bytes], classes: pd.DataFra
         yield html.table(
             HEAD, [*(row.cells() for row in findings.layers), ("total", "", "", *totals(findings.layers), "", "")]
         )
+
+
+def _robustness(findings: Findings, pictures: Mapping[str, bytes]) -> Iterator[str]:
+    """Accuracy on pictures that were made worse."""
+    if findings.robustness is None:
+        return
+    wide = findings.robustness.pivot_table(index="corruption", columns="severity", values="acc", sort=False)
+    yield html.heading("Corruptions")
+    yield html.picture(pictures["corruptions"], "0 is the picture as it is.", "Accuracy by corruption and severity")
+    yield html.table(
+        ["accuracy at severity", *map(str, wide.columns)], ([name, *row] for name, *row in wide.itertuples())
+    )
 
 
 def _insides(findings: Findings, pictures: Mapping[str, bytes]) -> Iterator[str]:

@@ -9,26 +9,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from fovea import tracking
 from fovea.core.files import explained, scratch_directory
-from fovea.evaluation.embeddings import check_embeddings, listening
 from fovea.evaluation.fit import check_model, check_prepared
-from fovea.evaluation.frozen import split_logits
 from fovea.evaluation.infer import logits
 from fovea.evaluation.insides import check_layers
-from fovea.evaluation.metrics import calibration, log_loss, softmax
-from fovea.evaluation.outcome import Outcome, confusion_table, headline, predictions_table
+from fovea.evaluation.measuring import Measured, measure
+from fovea.evaluation.metrics import softmax
+from fovea.evaluation.outcome import Outcome, confusion_table, predictions_table
 from fovea.evaluation.report import Findings, Report, write_report
-from fovea.evaluation.showing import embedded, every, explained_pictures, insides, judged
-from fovea.evaluation.temperature import fit_temperature, scaled
+from fovea.evaluation.showing import embedded, explained_pictures, insides, judged
 from fovea.evaluation.view import view_of
 from fovea.models.layer_rows import LayerRow
 
 if TYPE_CHECKING:
     import pandas as pd
-    from numpy.typing import NDArray
     from torch import nn
 
     from fovea.augment import Augmenter
@@ -69,51 +64,53 @@ def evaluate(
     check_model(prepared, model)
     check_layers(config.activations, model.facts.get("layers", ()))
     with tracking.stage("evaluate", record=model.path / "run.json") as run:
-        network, test, val = model.network(), prepared.split("test"), prepared.split("val")
-        said_val = split_logits(model, network, prepared, "val", config.batch_size)
-        step = 1 if config.embeddings else every(config.embedding_map, len(test))
-        if config.embeddings:
-            check_embeddings(network)
-        with listening(network, step) as heard:
-            said = split_logits(model, network, prepared, "test", config.batch_size)
-        outcome = Outcome(prepared.meta.classes, test.labels, softmax(said))
-        features = np.concatenate(heard) if heard else None
-        temperature = fit_temperature(said_val, val.labels)
-        metrics = {
-            **headline(outcome, config.confidence),
-            **scaled_metrics(outcome, said, temperature),
-            **val_metrics(said_val, val.labels, prepared.meta.classes, config.confidence),
-        }
-        findings = Findings(
-            run_name=model.facts["run_name"],
-            run_id=run.run_id,
-            metrics=metrics,
-            confidence=config.confidence,
-            outcome=outcome,
-            mistakes=judged(outcome, test, outcome.wrong(config.gallery)),
-            least_sure=judged(outcome, test, outcome.least_sure(config.gallery)),
-            scaled=None if temperature is None else calibration(scaled(said, temperature), test.labels),
-            history=history,
-            best_epoch=model.facts.get("epoch"),
-            counts=prepared.meta.counts,
-            config=model.facts.get("config") or {key: model.facts[key] for key in ("model", "data")},
-            insides=insides(network, test, view_of(model), config),
-            explained=explained_pictures(network, outcome, test, view_of(model), config.grad_cam),
-            embedded=None if features is None else embedded(features, len(test), config),
-            layers=[LayerRow.of(row) for row in model.facts.get("layers", ())],
-        )
-        report = write_report(findings)
-        predictions = predictions_table(outcome, test.ids, features if config.embeddings else None)
+        network, test = model.network(), prepared.split("test")
+        found = measure(prepared, model, network, config)
+        report = write_report(_findings(found, prepared, model, network, history, config, run.run_id))
+        predictions = predictions_table(found.outcome, test.ids, found.features if config.embeddings else None)
         run.log_dataset(prepared.meta.name, prepared.meta.digest, "evaluation", {"pictures": len(test)})
         # Not those of validation, of which the run has a point for each epoch.
-        run.log_metrics({name: value for name, value in metrics.items() if not name.startswith("val/")})
-        if temperature:
-            facts = {"temperature": temperature, "fitted_on": "val", "pictures": len(val)}
+        run.log_metrics({name: value for name, value in found.metrics.items() if not name.startswith("val/")})
+        if "calibration/temperature" in found.metrics:
+            facts = {"temperature": found.metrics["calibration/temperature"], "fitted_on": "val"}
+            facts["pictures"] = prepared.meta.counts["val"]
             run.log_text(json.dumps(facts, indent=1) + "\n", "calibration/temperature.json")
         run.log_artifacts(report.path, "report")
         log_predictions(run, predictions)
-        log.info("evaluate: %s test pictures, %d misclassified", f"{len(test):,}", len(outcome.wrong(len(test))))
-    return Evaluation(predictions, metrics, confusion_table(outcome), report)
+        wrong = len(found.outcome.wrong(len(test)))
+        log.info("evaluate: %s test pictures, %d misclassified", f"{len(test):,}", wrong)
+    return Evaluation(predictions, found.metrics, confusion_table(found.outcome), report)
+
+
+def _findings(
+    found: Measured,
+    prepared: PreparedData,
+    model: TrainedModel,
+    network: nn.Module,
+    history: pd.DataFrame,
+    config: EvaluateConfig,
+    run_id: str | None,
+) -> Findings:
+    outcome, test, view = found.outcome, prepared.split("test"), view_of(model)
+    return Findings(
+        run_name=model.facts["run_name"],
+        run_id=run_id,
+        metrics=found.metrics,
+        confidence=config.confidence,
+        outcome=outcome,
+        mistakes=judged(outcome, test, outcome.wrong(config.gallery)),
+        least_sure=judged(outcome, test, outcome.least_sure(config.gallery)),
+        scaled=found.scaled,
+        robustness=found.robustness,
+        history=history,
+        best_epoch=model.facts.get("epoch"),
+        counts=prepared.meta.counts,
+        config=model.facts.get("config") or {key: model.facts[key] for key in ("model", "data")},
+        insides=insides(network, test, view, config),
+        explained=explained_pictures(network, outcome, test, view, config.grad_cam),
+        embedded=None if found.features is None else embedded(found.features, len(test), config),
+        layers=[LayerRow.of(row) for row in model.facts.get("layers", ())],
+    )
 
 
 def log_predictions(run: tracking.Run, predictions: pd.DataFrame) -> None:
@@ -130,38 +127,3 @@ def log_predictions(run: tracking.Run, predictions: pd.DataFrame) -> None:
 def outcome_of(network: nn.Module, split: Split, view: Augmenter, classes: Sequence[str], batch_size: int) -> Outcome:
     """What a network says about the pictures of a split, and what they are."""
     return Outcome(classes, split.labels, softmax(logits(network, split, view, batch_size)))
-
-
-def scaled_metrics(outcome: Outcome, said: NDArray[np.float32], temperature: float | None) -> dict[str, float]:
-    """The temperature and what it does to the test pictures; nothing where none could be fitted.
-
-    Args:
-        outcome: Of the test pictures.
-        said: Their logits float32 [N, K].
-        temperature: Of the validation pictures.
-    """
-    if temperature is None:
-        return {}
-    probabilities = scaled(said, temperature)
-    return {
-        "calibration/temperature": temperature,
-        "test/ece_scaled": calibration(probabilities, outcome.labels).error,
-        "test/loss_scaled": log_loss(probabilities, outcome.labels),
-    }
-
-
-def val_metrics(
-    said: NDArray[np.float32], labels: NDArray[np.int64], classes: Sequence[str], confidence: float
-) -> dict[str, float]:
-    """The headline numbers of the delivered weights, as `val/acc`, whatever the training looked at.
-
-    Args:
-        said: Logits float32 [N, K] of the validation pictures.
-        labels: int64 [N]; without any there are no numbers.
-        classes: K names.
-        confidence: Coverage of the intervals.
-    """
-    if not len(labels):
-        return {}
-    numbers = headline(Outcome(classes, labels, softmax(said)), confidence)
-    return {name.replace("test/", "val/"): value for name, value in numbers.items()}

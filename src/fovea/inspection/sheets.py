@@ -26,7 +26,7 @@ _GAP = 4  # pixels between the pictures of a table
 _FONT = 7.5  # points
 
 
-def captioned(images: Sequence[Image], captions: Sequence[str], columns: int = _COLUMNS) -> Figure:
+def captioned(images: Sequence[Image], captions: Sequence[str], *, columns: int = _COLUMNS) -> Figure:
     """Pictures, each over its caption.
 
     Args:

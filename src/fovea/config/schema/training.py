@@ -298,6 +298,8 @@ class EvaluateConfig(Section):
         maps: How many maps of each; 0: none are drawn.
         grad_cam: How many correct and how many misclassified pictures are shown with Grad-CAM; 0: none.
         embedding_map: How many test pictures are on the map of the features, at most; 0: no map.
+        tta: Further looks at each test picture, whose probabilities are averaged: `flip`, `crops`; none: not done.
+        corruptions: What test pictures are made worse by, in five severities; none: not done.
         embeddings: Whether the predictions hold the features of each picture, as the network's last layer sees them.
     """
 
@@ -308,6 +310,8 @@ class EvaluateConfig(Section):
     maps: Whole
     grad_cam: Annotated[int, Field(ge=0, le=32)]
     embedding_map: Annotated[int, Field(ge=0, le=5000)]
+    tta: list[Literal["flip", "crops"]]
+    corruptions: list[Literal["blur", "noise", "brightness", "jpeg", "rotation"]]
     embeddings: bool
 
 
