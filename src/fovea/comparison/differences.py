@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from fovea.comparison.past import PastRun
 
-Row = tuple[str, list[str | None]]
+Row = tuple[str, Sequence[str | None]]
 """A name, and its value in each run; None where a run has none."""
 
 _ORIGIN = {

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from fovea import tracking
 from fovea.comparison.past import PastRun, packages_of
+from fovea.comparison.recipe import RESOLVED, Recipe, recipe_of
 from fovea.core.errors import RunError, UserError
 from fovea.core.files import explained, scratch_directory
 from fovea.core.places import project_root
@@ -64,6 +65,21 @@ def read(found: FoundRun) -> PastRun:
             model=_facts(facts),
             predictions=_predictions(found, place),
         )
+
+
+def recipe(found: FoundRun) -> Recipe:
+    """What a run was made from.
+
+    Raises:
+        UserError: The run is none that is made again alone, or its configuration is none of today's code.
+        RunError: The file that says it is damaged, or MLflow is out of reach.
+    """
+    who = f"the run '{found.name}' ({found.run_id}, {found.run.info.status})"
+    with _scratch() as place:
+        path = found.artifact(RESOLVED, place)
+        if path is None:
+            raise UserError(f"{who} holds no {RESOLVED}, which says what to train; name the run of one training")
+        return recipe_of(path.read_text(encoding="utf-8"), who)
 
 
 @contextmanager

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from fovea.comparison.comparison import Comparison
+    from fovea.comparison.differences import Row
     from fovea.comparison.pairing import Verdict
 
 _IDS = 10  # of each change
@@ -21,15 +22,19 @@ def rendered(comparison: Comparison) -> Iterator[RenderableType]:
     from rich.text import Text
 
     for column, title, rows in comparison.tables():
-        if rows:
-            yield _table(title, [column, *comparison.labels], [(name, *values) for name, values in rows])
-        else:
-            yield Text(f"{title}: none\n")
+        yield table_of(title, [column, *comparison.labels], rows)
     yield _table(f"Against {comparison.labels[0]}, on the same test pictures", *comparison.tests())
     for verdict, name in zip(comparison.verdicts, comparison.labels[1:], strict=True):
         yield Text("\n".join(_changes(verdict, name)) + "\n")
     for sentence in comparison.sentences():
         yield Text(sentence)
+
+
+def table_of(title: str, head: Sequence[str], rows: Sequence[Row]) -> RenderableType:
+    """A table with a column a run; a line where it would have no rows."""
+    from rich.text import Text
+
+    return _table(title, head, [(name, *values) for name, values in rows]) if rows else Text(f"{title}: none\n")
 
 
 def _table(title: str, head: Sequence[str], rows: Iterable[Sequence[str | None]]) -> Table:

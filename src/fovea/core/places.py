@@ -17,6 +17,9 @@ MEMBERS = MODELS / "_members"
 FRESH = "FOVEA_FRESH"
 """The variable that lets trainings start over."""
 
+WORK_FOLDER = "FOVEA_WORK"
+"""The variable that names another folder than `WORK` for trainings under way."""
+
 
 def project_root() -> Path:
     """The folder that holds `conf/` and `pyproject.toml`.
@@ -45,3 +48,9 @@ def shared_root() -> Path:
     """
     dvc_root = os.environ.get("DVC_ROOT")
     return Path(dvc_root).resolve() if dvc_root else project_root()
+
+
+def work_root() -> Path:
+    """The folder of the trainings under way: `FOVEA_WORK`, else `data/06_models/_work` of the project."""
+    named = os.environ.get(WORK_FOLDER)
+    return Path(named).resolve() if named else project_root() / WORK

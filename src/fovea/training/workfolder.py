@@ -17,7 +17,7 @@ from fovea import tracking
 from fovea.core.errors import RunError, UserError
 from fovea.core.files import atomic_file
 from fovea.core.locks import exclusive, is_held
-from fovea.core.places import FRESH, WORK, project_root
+from fovea.core.places import FRESH, work_root
 from fovea.tracking.facts import process_identity
 from fovea.training.job import TrainJob
 from fovea.training.result import RECORD, TrainedModel
@@ -41,7 +41,7 @@ class WorkFolder:
     @classmethod
     def of(cls, run_name: str) -> WorkFolder:
         """The work folder of a run, in the project at hand."""
-        return cls(project_root() / WORK / run_name)
+        return cls(work_root() / run_name)
 
     @property
     def record(self) -> Path:
