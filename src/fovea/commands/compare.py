@@ -70,14 +70,14 @@ def _tell(runs: Sequence[PastRun], confidence: float, timed: bool, output: Path 
 
     from fovea.comparison import page, terminal
     from fovea.comparison.comparison import compare
-    from fovea.comparison.latency import latency
+    from fovea.comparison.latency import latencies
     from fovea.comparison.thumbnails import shower
     from fovea.core.places import MEMBERS, project_root
 
     root = project_root()
     comparison = compare(runs, confidence)
     if timed:
-        comparison = replace(comparison, latencies=[latency(run.run_id, root / MEMBERS) for run in runs])
+        comparison = replace(comparison, latencies=latencies([run.run_id for run in runs], root / MEMBERS))
     console = Console(highlight=False)
     for part in terminal.rendered(comparison):
         console.print(part)
