@@ -134,9 +134,11 @@ def _script(task: Task) -> str:
     return script(
         [
             "run() {",
+            "    child= stop=",
+            '    trap \'stop=1; [ -z "$child" ] || kill -TERM "$child"\' TERM INT  # also while the child is started',
             '    "$@" &',
             "    child=$!",
-            "    trap 'kill -TERM \"$child\"' TERM INT",
+            '    [ -z "$stop" ] || kill -TERM "$child"',
             '    wait "$child"; code=$?',
             '    while kill -0 "$child" 2>/dev/null; do wait "$child"; code=$?; done  # a signal ends a wait early',
             '    [ "$code" -eq 0 ] || exit "$code"',
