@@ -46,7 +46,8 @@ def split_logits(
     from fovea.models.normalize import NormalizedNet
     from fovea.training.features import Looks, table_of
 
-    with torch.inference_mode(), anatomy.body(cast(NormalizedNet, network).net) as head:
+    # Not inference_mode: the network is laid out anew within, and Grad-CAM asks it for gradients afterwards.
+    with torch.no_grad(), anatomy.body(cast(NormalizedNet, network).net) as head:
         table = table_of(network, job.model.name, prepared, split, Looks(job.data, job.augment, job.loader))
         answer: NDArray[np.float32] = head(torch.from_numpy(np.array(table.features[0]))).numpy()
     return answer
