@@ -14,7 +14,6 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -114,8 +113,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--job", default="fovea", help="the same name on all machines of one training")
     words = parser.parse_args(arguments)
     try:
-        with ExitStack() as stack:
-            stack.enter_context(stoppable())
+        with stoppable():
             from fovea.training.devices import count_devices
 
             trainer = read_job(words.resolved).job.trainer
@@ -129,13 +127,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _nodes(text: str) -> tuple[int, int]:
+    return least_and_most(text, "--nodes", "machines", "2 or 1:2")
+
+
+def least_and_most(text: str, option: str, what: str, example: str) -> tuple[int, int]:
+    """The two numbers of an option that takes N or LEAST:MOST.
+
+    Args:
+        text: What was given.
+        option: Its name.
+        what: What it counts.
+        example: Of what it takes.
+
+    Raises:
+        UserError: They are no numbers from 1, or the first is larger.
+    """
     least, _, most = text.partition(":")
     try:
         numbers = int(least), int(most or least)
     except ValueError:
         numbers = (0, 0)
     if not 1 <= numbers[0] <= numbers[1]:
-        raise UserError(f"--nodes {text} is neither a number of machines nor LEAST:MOST; take for instance 2 or 1:2")
+        raise UserError(f"{option} {text} is neither a number of {what} nor LEAST:MOST; take for instance {example}")
     return numbers
 
 

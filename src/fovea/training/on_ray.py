@@ -22,6 +22,7 @@ from fovea.core.errors import FoveaError, RunError, UserError
 from fovea.core.files import atomic_file
 from fovea.core.places import project_root
 from fovea.training.failures import REPORT
+from fovea.training.launcher import least_and_most
 from fovea.training.worker import read_job
 
 if TYPE_CHECKING:
@@ -142,13 +143,7 @@ def _sentence(failures: Mapping[Any, BaseException]) -> str:
 
 
 def _workers(text: str) -> int | tuple[int, int]:
-    least, _, most = text.partition(":")
-    try:
-        numbers = int(least), int(most or least)
-    except ValueError:
-        numbers = (0, 0)
-    if not 1 <= numbers[0] <= numbers[1]:
-        raise UserError(f"--workers {text} is neither a number of processes nor LEAST:MOST; take for instance 4 or 2:4")
+    numbers = least_and_most(text, "--workers", "processes", "4 or 2:4")
     return numbers[0] if numbers[0] == numbers[1] else numbers
 
 
