@@ -24,6 +24,9 @@ from samples import IMAGENETTE
 
 _TWO = ("trainer=ddp", "trainer.devices=2", "trainer.accelerator=cpu")
 _ONE = ("trainer.devices=1", "trainer.threads=2", "trainer.accelerator=cpu")
+_BF16 = ("trainer.gradient_compression=bf16",)
+_LARGE = ("loader.batch_size=256",)
+_VARIANTS = ((_ONE, ()), (_TWO, ()), (_TWO, _BF16), (_ONE, _LARGE), (_TWO, _LARGE))
 _EPOCHS = 3
 _PAIRS = 3
 # What a worker has loaded at its first step.
@@ -38,14 +41,15 @@ def main() -> None:
     parts = sys.argv[1:] or ["throughput", "launch"]
     rows: list[dict[str, object]] = []
     if "throughput" in parts:
-        rows.append(_throughput())
+        rows += _throughput()
     if "launch" in parts:
         rows += _launch()
     keep("processes", rows)
 
 
-def _throughput() -> dict[str, object]:
-    rates: dict[tuple[str, ...], list[float]] = {_TWO: [], _ONE: []}
+def _throughput() -> list[dict[str, object]]:
+    """Batches of 64 with gradients as they are and as bf16, and batches of 256, where gradients travel less often."""
+    rates: dict[tuple[str, ...], list[float]] = {(*kind, *more): [] for kind, more in _VARIANTS}
     with project_copy() as root:
         for seed in range(_PAIRS):
             for kind, found in rates.items():
@@ -53,13 +57,16 @@ def _throughput() -> dict[str, object]:
                 run = timed([str(BIN / "kedro"), "run", *words], root, environment(PYTHONPATH=str(root / "src")))
                 shown = re.findall(r"([\d,]+) images/s", run.output)[-(_EPOCHS - 1) :]
                 found.append(max(float(one.replace(",", "")) for one in shown))
-    two, one = (statistics.median(found) for found in rates.values())
-    return {
-        "what": "resnet18 at 64 px, images/s of two processes over one",
-        "value": round(two),
-        "peer": round(one),
-        "ratio": round(two / one, 3),
-    }
+                print(seed, *kind, found[-1], flush=True)
+    rows: list[dict[str, object]] = []
+    for kind, more in _VARIANTS:
+        if kind is _TWO:
+            two = statistics.median(rates[(*kind, *more)])
+            one = statistics.median(rates[(*_ONE, *(word for word in more if word not in _BF16))])
+            words = " ".join(word.removeprefix("loader.") for word in more) or "batch_size=64"
+            what = f"resnet18 at 64 px, {words}: images/s of two processes over one"
+            rows.append({"what": what, "value": round(two), "peer": round(one), "ratio": round(two / one, 3)})
+    return rows
 
 
 def _launch() -> list[dict[str, object]]:

@@ -274,8 +274,14 @@ def test_what_cannot_work_is_refused_in_a_sentence(changes: dict[str, Any], word
         finetune.check(sections(**changes))
 
 
-def test_what_works_is_not_refused() -> None:
-    finetune.check(sections())
-    finetune.check(sections(finetune=SimpleNamespace(mode="head", cache_features=False, views=4)))
+def test_features_are_kept_where_they_can_be_and_asked_for() -> None:
+    kept = sections()
+    assert finetune.keeps_features(kept)
+    finetune.check(kept)
+    uncached = sections(finetune=SimpleNamespace(mode="head", cache_features=False, views=4))
+    assert not finetune.keeps_features(uncached)
+    finetune.check(uncached)
     few = SimpleNamespace(limit_batches=4, overfit_batches=None)
-    finetune.check(sections(trainer=few, augment=SimpleNamespace(mix=SimpleNamespace(is_on=True), train=[])))
+    mixed = sections(trainer=few, augment=SimpleNamespace(mix=SimpleNamespace(is_on=True), train=[]))
+    assert not finetune.keeps_features(mixed)
+    finetune.check(mixed)

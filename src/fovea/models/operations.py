@@ -14,7 +14,8 @@ from typing import Any, TypeAlias
 from torch import Tensor
 
 from fovea.models.arithmetic import adaptive_window, transposed_size
-from fovea.models.trails import Axis, Piece, Trail, Window, met
+from fovea.models.axes import Axis, Piece
+from fovea.models.trails import Trail, Window, met
 
 
 @dataclass(frozen=True)

@@ -101,25 +101,15 @@ def fit(job: TrainJob, prepared: PreparedData, folder: Path, run: Run, ranks: Ra
     store = CheckpointStore(folder, digest, job.callbacks.checkpoint.keep_last, ranks.world_size)
     checkpointer = Checkpointer(store, job.callbacks.checkpoint, stop)
     start = _start(store, ranks)
-    lines = plan(job, assembly.module, assembly.steps)
-    run.log_text("\n".join(lines) + "\n", "config/plan.txt")
-    for line in lines if start is None else []:
-        log.info("plan: %s", line)
-    if assembly.matching is not None:
-        run.log_text(assembly.matching.report(), "config/weights.txt")
-        log.info("weights: %s", assembly.matching.summary())
-    if start is not None:
-        log.info("train: going on from %s", start)
+    _announce(job, assembly, start, run)
     with memory_told(job, prepared), quiet(), stop, compiled(assembly.module.net, wanted=job.trainer.compile):
         diverges = Divergence(job.optimizer.lr, store.newest, scaled=job.lr)
-        watchers = [diverges, *_watchers(job, assembly.steps)]
-        freezing = [assembly.freezing] if assembly.freezing.is_needed else []
-        together = _together(job.trainer, ranks)
         callbacks = [
             StepRandomness(job.seed, noise),
-            *freezing,
-            *watchers,
-            *together,
+            *([assembly.freezing] if assembly.freezing.is_needed else []),
+            diverges,
+            *_watchers(job, assembly.steps),
+            *_together(job.trainer, ranks),
             recorder,
             *_judges(job),
             checkpointer,
@@ -133,6 +123,19 @@ def fit(job: TrainJob, prepared: PreparedData, folder: Path, run: Run, ranks: Ra
     store.write_best()
     best = checkpointer.best
     return Fit(network, recorder.rows, best, None if best is None else store.best_path(int(best["epoch"])))
+
+
+def _announce(job: TrainJob, assembly: Assembly, start: Path | None, run: Run) -> None:
+    """Says and records what will be trained; of a training that goes on, only from where."""
+    lines = plan(job, assembly.module, assembly.steps)
+    run.log_text("\n".join(lines) + "\n", "config/plan.txt")
+    for line in lines if start is None else []:
+        log.info("plan: %s", line)
+    if assembly.matching is not None:
+        run.log_text(assembly.matching.report(), "config/weights.txt")
+        log.info("weights: %s", assembly.matching.summary())
+    if start is not None:
+        log.info("train: going on from %s", start)
 
 
 def _whole(job: TrainJob, assembly: Assembly, store: CheckpointStore, ranks: Ranks) -> nn.Module:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from fovea.config.schema.base import Section, Seed
+from fovea.config.schema.callbacks import AveragingConfig, CallbacksConfig, CheckpointConfig, EarlyStoppingConfig
 from fovea.config.schema.data import AugmentConfig, DataConfig, FileConfig, LoaderConfig, MixConfig, PrepareConfig
 from fovea.config.schema.delivery import ExportConfig, PredictConfig
+from fovea.config.schema.evaluation import CrossvalConfig, EnsembleConfig, EvaluateConfig
 from fovea.config.schema.optim import (
     AdadeltaConfig,
     AdamConfig,
@@ -24,14 +26,7 @@ from fovea.config.schema.optim import (
 )
 from fovea.config.schema.parse import ConfigError, parse
 from fovea.config.schema.training import (
-    AveragingConfig,
-    CallbacksConfig,
-    CheckpointConfig,
-    CrossvalConfig,
     DistillConfig,
-    EarlyStoppingConfig,
-    EnsembleConfig,
-    EvaluateConfig,
     FinetuneConfig,
     LaunchConfig,
     LossConfig,

@@ -1,4 +1,4 @@
-"""The sections of the network, its training, its evaluation and the record of it."""
+"""The sections of the network, its training and the record of it."""
 
 from __future__ import annotations
 
@@ -11,11 +11,8 @@ from fovea.config.schema.base import (
     BelowOne,
     Count,
     Fraction,
-    NotNegative,
     Positive,
     Section,
-    Seed,
-    Share,
     Text,
     Whole,
 )
@@ -193,126 +190,6 @@ class TrainerConfig(Section):
     def _bits(cls, precision: Any) -> Any:
         """A command line cannot easily quote: `trainer.precision=16` arrives as a number."""
         return str(precision) if type(precision) is int else precision
-
-
-class CheckpointConfig(Section):
-    """When the state of training is saved, and which weights are delivered.
-
-    Attributes:
-        keep_last: How many of the newest checkpoints are kept; training goes on from the one before a damaged one.
-        on_error: What follows when one cannot be written: `stop`, or `continue` training without it.
-    """
-
-    every_n_steps: Count | None
-    every_minutes: Positive | None
-    keep_last: Count
-    on_error: Literal["stop", "continue"]
-    keep: Literal["best", "last"]
-    monitor: Literal["val/acc", "val/loss"]
-    mode: Literal["max", "min"]
-
-    @field_validator("mode")
-    @classmethod
-    def _better(cls, mode: str, info: ValidationInfo) -> str:
-        monitor = info.data.get("monitor")
-        if monitor is not None and (mode == "max") != (monitor == "val/acc"):
-            raise ValueError(
-                f"{'max' if monitor == 'val/acc' else 'min'} where callbacks.checkpoint.monitor is {monitor}"
-            )
-        return mode
-
-
-class EarlyStoppingConfig(Section):
-    """When training stops before its last epoch.
-
-    Attributes:
-        patience: Epochs without a better value; None: never stops early.
-        monitor: What is looked at.
-        min_delta: What counts as better, in the unit of `monitor`.
-    """
-
-    patience: Count | None
-    monitor: Literal["val/loss", "val/acc"]
-    min_delta: NotNegative
-
-
-class AveragingConfig(Section):
-    """Averaging of the weights over steps; validated and delivered are the averaged ones.
-
-    Attributes:
-        kind: `none`; `ema`: an exponential moving average (Polyak and Juditsky 1992), updated after every step; `swa`:
-            the plain mean over the ends of the epochs from `start` on (Izmailov et al. 2018).
-        decay: Of the moving average; it begins lower and grows, so that the first weights are soon forgotten.
-        start: Part of the run after which averaging begins.
-    """
-
-    kind: Literal["none", "ema", "swa"]
-    decay: BelowOne
-    start: BelowOne
-
-
-class CallbacksConfig(Section):
-    """What watches over training."""
-
-    checkpoint: CheckpointConfig
-    early_stopping: EarlyStoppingConfig
-    averaging: AveragingConfig
-    progress: Literal["auto", "bar", "lines", "none"]
-
-
-class CrossvalConfig(Section):
-    """Cross-validation.
-
-    Attributes:
-        folds: Parts, of which each serves once for validation and otherwise for training.
-        splits: The splits of the prepared data that are put together and parted anew.
-        seed: Another one parts them differently.
-    """
-
-    folds: Annotated[int, Field(ge=2)]
-    splits: Annotated[list[Literal["train", "val", "test"]], Field(min_length=1)]
-    seed: Seed
-
-
-class EnsembleConfig(Section):
-    """Several networks that answer as one.
-
-    Attributes:
-        members: Trained models: folders, or names or ids of MLflow runs.
-        seeds: Seeds with which the configured network is trained, a member each, beside those.
-    """
-
-    members: list[Text]
-    seeds: list[Seed]
-
-
-class EvaluateConfig(Section):
-    """How the model is measured.
-
-    Attributes:
-        batch_size: Pictures per batch.
-        confidence: Of the intervals, as in 0.95.
-        gallery: How many misclassified pictures are shown, and how many of which the model is least sure.
-        activations: Layers whose activation maps are shown, as `kedro describe-model` names them; `auto`: the first
-            convolution, one in the middle, the last.
-        maps: How many maps of each; 0: none are drawn.
-        grad_cam: How many correct and how many misclassified pictures are shown with Grad-CAM; 0: none.
-        embedding_map: How many test pictures are on the map of the features, at most; 0: no map.
-        tta: Further looks at each test picture, whose probabilities are averaged: `flip`, `crops`; none: not done.
-        corruptions: What test pictures are made worse by, in five severities; none: not done.
-        embeddings: Whether the predictions hold the features of each picture, as the network's last layer sees them.
-    """
-
-    batch_size: Count
-    confidence: Share
-    gallery: Whole
-    activations: Literal["auto"] | list[Text]
-    maps: Whole
-    grad_cam: Annotated[int, Field(ge=0, le=32)]
-    embedding_map: Annotated[int, Field(ge=0, le=5000)]
-    tta: list[Literal["flip", "crops"]]
-    corruptions: list[Literal["blur", "noise", "brightness", "jpeg", "rotation"]]
-    embeddings: bool
 
 
 class TrackingConfig(Section):
