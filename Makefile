@@ -1,11 +1,14 @@
 # The front door. Needs python3 (3.11 to 3.13) with venv, git and make; PYTHON=... names another python3.
 .DEFAULT_GOAL := help
-.PHONY: help setup run repro ui test test-all lint lock bench clean
+.PHONY: help setup run repro ui test test-all lint docs docs-serve lock bench clean
 
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 # Test runs share the cores between processes; JUNIT=folder keeps their records as XML.
 PYTEST = OMP_NUM_THREADS=1 .venv/bin/python -m pytest -q $(if $(JUNIT),--junit-xml="$(JUNIT)/$@.xml")
+
+# The theme advertises its successor at every build.
+MKDOCS = NO_MKDOCS_2_WARNING=1 .venv/bin/python -m mkdocs
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1|/p' Makefile | awk -F '|' '{ printf "  make %-10s%s\n", $$1, $$2 }'
@@ -36,6 +39,13 @@ lint: setup ## format, style, types, layers; dvc.yaml, the lock and the notebook
 	@.venv/bin/kedro dvc-yaml --check
 	@.venv/bin/python scripts/lock.py --check
 	@.venv/bin/python scripts/strip_notebooks.py --check
+
+docs: setup ## the documentation site, into build/site; a link that leads nowhere ends it
+	@$(MKDOCS) build --quiet $(ARGS)
+	@echo "build/site/index.html"
+
+docs-serve: setup ## the same at http://127.0.0.1:8000, made anew whenever a page changes
+	@$(MKDOCS) serve --dev-addr 127.0.0.1:8000 $(ARGS)
 
 lock: setup ## resolve pyproject.toml anew into requirements.lock; ARGS=--upgrade takes the newest of everything
 	@.venv/bin/python scripts/lock.py $(ARGS)

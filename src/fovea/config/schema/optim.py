@@ -30,7 +30,12 @@ class _Optimizer(Section):
 
 
 class SgdConfig(_Optimizer):
-    """Stochastic gradient descent with momentum."""
+    """Stochastic gradient descent with momentum.
+
+    Attributes:
+        momentum: Part of the last step's direction that is kept; 0: none.
+        nesterov: Whether the gradient is taken ahead, where the momentum leads (Nesterov 1983).
+    """
 
     name: Literal["sgd"]
     momentum: BelowOne
@@ -45,7 +50,12 @@ class SgdConfig(_Optimizer):
 
 
 class AdamConfig(_Optimizer):
-    """Adam (Kingma and Ba 2015)."""
+    """Adam (Kingma and Ba 2015).
+
+    Attributes:
+        betas: Decay of the running means of gradients and of their squares.
+        eps: Added to the root of the mean square, so that it never divides by 0.
+    """
 
     name: Literal["adam"]
     betas: Annotated[list[BelowOne], Field(min_length=2, max_length=2)]
@@ -53,7 +63,12 @@ class AdamConfig(_Optimizer):
 
 
 class AdamWConfig(_Optimizer):
-    """Adam with decoupled weight decay (Loshchilov and Hutter 2019)."""
+    """Adam with decoupled weight decay (Loshchilov and Hutter 2019).
+
+    Attributes:
+        betas: Decay of the running means of gradients and of their squares.
+        eps: Added to the root of the mean square, so that it never divides by 0.
+    """
 
     name: Literal["adamw"]
     betas: Annotated[list[BelowOne], Field(min_length=2, max_length=2)]
@@ -61,7 +76,12 @@ class AdamWConfig(_Optimizer):
 
 
 class AdadeltaConfig(_Optimizer):
-    """Adadelta (Zeiler 2012)."""
+    """Adadelta (Zeiler 2012).
+
+    Attributes:
+        rho: Decay of the running means of squares.
+        eps: Added to the means before their roots are taken.
+    """
 
     name: Literal["adadelta"]
     rho: BelowOne
@@ -82,7 +102,11 @@ class TorchConfig(_Optimizer):
 
 
 class ConstantConfig(Section):
-    """The same rate all along, after a linear warm-up."""
+    """The same rate all along, after a linear warm-up.
+
+    Attributes:
+        warmup_epochs: Epochs in which the rate rises linearly from zero.
+    """
 
     name: Literal["constant"]
     warmup_epochs: NotNegative
@@ -104,7 +128,12 @@ class OneCycleConfig(Section):
 
 
 class CosineConfig(Section):
-    """Down along half a cosine, after a linear warm-up (Loshchilov and Hutter 2017)."""
+    """Down along half a cosine, after a linear warm-up (Loshchilov and Hutter 2017).
+
+    Attributes:
+        warmup_epochs: Epochs in which the rate rises linearly from zero.
+        end_factor: Of `optimizer.lr`, at the last step.
+    """
 
     name: Literal["cosine"]
     warmup_epochs: NotNegative
@@ -112,7 +141,13 @@ class CosineConfig(Section):
 
 
 class StepConfig(Section):
-    """The rate times `gamma` after every `every_epochs` epochs."""
+    """The rate times `gamma` after every `every_epochs` epochs.
+
+    Attributes:
+        warmup_epochs: Epochs in which the rate rises linearly from zero.
+        every_epochs: Epochs between two falls.
+        gamma: Factor of each fall.
+    """
 
     name: Literal["step"]
     warmup_epochs: NotNegative
@@ -121,7 +156,13 @@ class StepConfig(Section):
 
 
 class MultiStepConfig(Section):
-    """The rate times `gamma` after each of the epochs that `milestones` counts."""
+    """The rate times `gamma` after each of the epochs that `milestones` counts.
+
+    Attributes:
+        warmup_epochs: Epochs in which the rate rises linearly from zero.
+        milestones: Epochs, counted from 1, after which the rate falls.
+        gamma: Factor of each fall.
+    """
 
     name: Literal["multi_step"]
     warmup_epochs: NotNegative
@@ -137,7 +178,12 @@ class MultiStepConfig(Section):
 
 
 class ExponentialConfig(Section):
-    """The rate times `gamma` every epoch, a little at each step."""
+    """The rate times `gamma` every epoch, a little at each step.
+
+    Attributes:
+        warmup_epochs: Epochs in which the rate rises linearly from zero.
+        gamma: Factor of an epoch.
+    """
 
     name: Literal["exponential"]
     warmup_epochs: NotNegative
@@ -145,7 +191,13 @@ class ExponentialConfig(Section):
 
 
 class PolynomialConfig(Section):
-    """Down to `end_factor` along a polynomial (Chen et al. 2018, arXiv:1606.00915, section 4.1: `power` 0.9)."""
+    """Down to `end_factor` along a polynomial (Chen et al. 2018, arXiv:1606.00915, section 4.1: `power` 0.9).
+
+    Attributes:
+        warmup_epochs: Epochs in which the rate rises linearly from zero.
+        power: Of the polynomial; 1: a straight line.
+        end_factor: Of `optimizer.lr`, at the last step.
+    """
 
     name: Literal["polynomial"]
     warmup_epochs: NotNegative
@@ -157,6 +209,10 @@ class PlateauConfig(Section):
     """The rate times `factor` whenever `monitor` has not become better for more than `patience` epochs.
 
     Attributes:
+        warmup_epochs: Epochs in which the rate rises linearly from zero.
+        monitor: What is looked at.
+        factor: Of each fall.
+        patience: Epochs without a better value that are waited for before the rate falls.
         threshold: What counts as better, in the unit of `monitor`.
         min_factor: Of `optimizer.lr`, below which the rate does not fall.
     """

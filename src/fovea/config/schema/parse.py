@@ -34,7 +34,7 @@ _KINDS = {
     "too_short": "a list of at least {min_length}",
     "too_long": "a list of at most {max_length}",
 }
-_PATTERNS = {
+PATTERNS = {
     "^[A-Za-z0-9]": "a name of letters, digits, '.', '_' and '-'",
     "^[0-9a-f]{32}": "32 hexadecimal digits",
     "^[0-9a-f]{64}": "64 hexadecimal digits",
@@ -108,7 +108,7 @@ def _sentence(problem: Mapping[str, Any], raw: Any, where: str) -> tuple[str, st
 
 def _expected(kind: str, context: Mapping[str, Any], message: str) -> str:
     if kind == "string_pattern_mismatch":
-        return next((words for start, words in _PATTERNS.items() if context["pattern"].startswith(start)), message)
+        return next((words for start, words in PATTERNS.items() if context["pattern"].startswith(start)), message)
     if kind == "value_error":
         return str(context["error"])
     if kind in _KINDS:

@@ -142,13 +142,25 @@ class TrainerConfig(Section):
     """How long, on what and how exactly training runs; None leaves a limit out.
 
     Attributes:
+        max_epochs: Times that every training picture is seen.
         max_minutes: After which training ends, at the end of a step, and delivers what it has.
+        accelerator: What it runs on; `auto`: a GPU where there is one.
         devices: GPUs of this machine, or processes where there are none; `auto`: every GPU, else one process.
         strategy: How several devices share the work: `ddp`: each holds the whole network (Li et al. 2020); `fsdp`: each
             holds a part of it (Zhao et al. 2023), on GPUs alone.
         sync_batch_norm: Whether batch norms see the whole batch instead of one device's share.
         gradient_compression: What gradients travel as between devices.
+        precision: Bits of the floats: `32`, `64`; `bf16` and `16` mixed with 32 (`16` on a GPU alone); `bf16-true` and
+            `16-true` throughout (`16-true` on a GPU alone).
+        deterministic: Whether the same run gives the same bits on the same machine.
+        channels_last: The memory layout that is faster for most convolutions.
+        accumulate_batches: Batches per optimiser step.
+        gradient_clip_norm: Norm that the gradient of all parameters together is cut to; None: not cut.
+        gradient_clip_value: Size that each number of the gradient is cut to; None: not cut.
         compile: Let torch compile the network; checkpoints and weights stay those of the plain one.
+        limit_batches: At most so many batches of each kind in an epoch.
+        overfit_batches: Train and validate on so many first batches alone, unshuffled and unaugmented.
+        threads: Of the processor, for one process; None: as many as torch chooses.
     """
 
     max_epochs: Count
