@@ -25,6 +25,7 @@ COMMANDS = {
     "compare": "fovea.commands.compare:command",
     "find-lr": "fovea.commands.find_lr:command",
     "find-batch-size": "fovea.commands.find_batch_size:command",
+    "tune": "fovea.commands.tune:command",
     "reproduce": "fovea.commands.reproduce:command",
     "ui": "fovea.commands.ui:command",
     "dvc-yaml": "fovea.commands.dvc_yaml:command",

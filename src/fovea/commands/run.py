@@ -100,7 +100,7 @@ def _parameters() -> Iterable[click.Parameter]:
 
 
 def _run(*, overrides: tuple[str, ...], params: dict[str, Any], verbose: bool, fresh: bool, **options: Any) -> Any:
-    with told(again=_this_command()), _fresh() if fresh else nullcontext():
+    with told(again=this_command()), _fresh() if fresh else nullcontext():
         logs.configure(verbose=verbose)
         _check(options)
         lines = [*params.get(OVERRIDES_KEY, []), *overrides]
@@ -144,7 +144,7 @@ def _check(options: dict[str, Any]) -> None:
             raise UserError(f"unknown pipeline '{name}'{nearest(name, NAMES)}")
 
 
-def _this_command() -> str:
+def this_command() -> str:
     """The command line of this process, or of the DVC command that started it."""
     if os.environ.get("DVC_STAGE"):
         return "dvc exp run" if os.environ.get("DVC_EXP_NAME") else "dvc repro"

@@ -6,8 +6,12 @@ from pathlib import Path
 
 BASE = "base"
 LOCAL = "local"
+TUNE = "tune"
+"""The folder of search spaces, which are composed into nothing: neither a group nor an environment."""
 LAYER = "overrides"
 """The file of an environment that is composed into the parameters: `conf/<environment>/overrides.yaml`."""
+
+_NEITHER = (BASE, TUNE)
 
 
 def groups(conf: Path) -> dict[str, list[str]]:
@@ -18,15 +22,15 @@ def groups(conf: Path) -> dict[str, list[str]]:
     found = {}
     for folder in _folders(conf):
         members = sorted(path.stem for path in folder.glob("*.yaml") if path.stem != LAYER)
-        if members and folder.name != BASE:
+        if members and folder.name not in _NEITHER:
             found[folder.name] = members
     return found
 
 
 def environments(conf: Path) -> list[str]:
-    """The environments that ``--env`` may name: the folders of `conf` that are neither `base` nor a group."""
+    """The environments that ``--env`` may name: the folders of `conf` that are no group, without `base` and `tune`."""
     known = groups(conf)
-    return [folder.name for folder in _folders(conf) if folder.name not in known and folder.name != BASE]
+    return [folder.name for folder in _folders(conf) if folder.name not in known and folder.name not in _NEITHER]
 
 
 def _folders(conf: Path) -> list[Path]:

@@ -8,7 +8,7 @@ import logging.handlers
 import os
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -114,19 +114,24 @@ def configure(*, verbose: bool = False) -> None:
     except (ValueError, TypeError, AttributeError, ImportError) as error:
         raise UserError(f"{SETTINGS} cannot be applied: {error.__cause__ or error}") from error
     logging.captureWarnings(True)
-    for handler in logging.getLogger().handlers:
-        for voices in handler.filters:
-            if isinstance(voices, Voices):
-                voices.verbose = verbose
+    for voices in _voices():
+        voices.verbose = verbose
 
 
 def is_verbose() -> bool:
     """Whether everything that is logged is also said."""
-    return any(
-        isinstance(voices, Voices) and voices.verbose
-        for handler in logging.getLogger().handlers
-        for voices in handler.filters
-    )
+    return any(voices.verbose for voices in _voices())
+
+
+def let_speak(name: str) -> None:
+    """Of the project's own loggers only this one says on the terminal more than warnings; the file has everything."""
+    for voices in _voices():
+        voices.levels |= {"fovea": logging.WARNING, name: logging.INFO}
+
+
+def _voices() -> Iterator[Voices]:
+    for handler in logging.getLogger().handlers:
+        yield from (one for one in handler.filters if isinstance(one, Voices))
 
 
 def log_file() -> Path | None:

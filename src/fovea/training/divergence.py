@@ -16,6 +16,10 @@ from fovea.training.module import ClassifierModule
 _STEPS_BETWEEN = 50  # looks at a loss that lies on a GPU: each makes the processor wait for it
 
 
+class DivergedError(RunError):
+    """Training has left all sense."""
+
+
 class Divergence(pl.Callback):
     """Looks at the loss and, before they are saved, at the weights.
 
@@ -35,7 +39,7 @@ class Divergence(pl.Callback):
         """Looks at the loss of every step, on a GPU at the sum of all now and then.
 
         Raises:
-            RunError: It is not a number, or infinite.
+            DivergedError: It is not a number, or infinite.
         """
         loss = outputs["loss"]
         if loss.device.type != "cpu":
@@ -48,7 +52,7 @@ class Divergence(pl.Callback):
         """Looks at the losses of the epoch.
 
         Raises:
-            RunError: One is not a number, or infinite.
+            DivergedError: One is not a number, or infinite.
         """
         module = cast(ClassifierModule, pl_module)
         self._look(trainer, "train/loss", module.train_tally.compute()["loss"])
@@ -60,7 +64,7 @@ class Divergence(pl.Callback):
         """Looks at the weights, which a step may have spoilt though its loss was right; the file stays as it was.
 
         Raises:
-            RunError: A weight is not a number, or infinite.
+            DivergedError: A weight is not a number, or infinite.
         """
         for name, tensor in cast(ClassifierModule, pl_module).net.state_dict().items():
             if not torch.isfinite(tensor).all():
@@ -72,7 +76,7 @@ class Divergence(pl.Callback):
         newest = self._newest()
         kept = f"; the last good checkpoint is kept at {newest}" if newest is not None else ""
         clip = "" if trainer.gradient_clip_val else " or set trainer.gradient_clip_norm=1.0"
-        raise RunError(
+        raise DivergedError(
             f"training diverged: {what} is {value} at step {trainer.global_step} (epoch {trainer.current_epoch + 1}); "
             f"lower optimizer.lr (now {self._rate}){clip}{kept}"
         )

@@ -37,6 +37,7 @@ from fovea.training.sharding import saved
 from fovea.training.shared_noise import Noise, share_noise
 from fovea.training.strategies import SharedStatistics, first_of_all, strategy_of
 from fovea.training.sync_norm import synchronised
+from fovea.training.watching import Watch, Watching
 
 if TYPE_CHECKING:
     from fovea.config.schema import TrainerConfig
@@ -68,7 +69,14 @@ class Fit:
         self.best_path = best_path
 
 
-def fit(job: TrainJob, prepared: PreparedData, folder: Path, run: Run, ranks: Ranks = ALONE) -> Fit:
+def fit(
+    job: TrainJob,
+    prepared: PreparedData,
+    folder: Path,
+    run: Run,
+    ranks: Ranks = ALONE,
+    watch: Watch | None = None,
+) -> Fit:
     """Trains, from the checkpoint in `folder` if there is one.
 
     One of several processes gives the same as all others do.
@@ -79,11 +87,13 @@ def fit(job: TrainJob, prepared: PreparedData, folder: Path, run: Run, ranks: Ra
         folder: Where the checkpoints go.
         run: The MLflow run that the metrics of each epoch go to.
         ranks: The place of this process among all.
+        watch: Sees each epoch, and may end training.
 
     Raises:
         UserError: The model does not fit the data, or the precision the machine.
         RunError: Training diverged, memory ran out, or a checkpoint could not be written.
         Interrupted: A signal ended it; the checkpoint has been saved.
+        Halted: `watch` ended it.
     """
     assembly = assemble(job, prepared, ranks)
     noise = _share_layers(job.trainer, assembly.module, ranks)
@@ -112,6 +122,7 @@ def fit(job: TrainJob, prepared: PreparedData, folder: Path, run: Run, ranks: Ra
             *_together(job.trainer, ranks),
             recorder,
             *_judges(job),
+            *([] if watch is None else [Watching(watch, recorder, run)]),
             checkpointer,
         ]
         assembly.freezing.let_join()

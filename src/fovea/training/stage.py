@@ -29,11 +29,14 @@ if TYPE_CHECKING:
     from fovea.models.layer_rows import LayerRow
     from fovea.shards import PreparedData
     from fovea.training.fit import Fit
+    from fovea.training.watching import Watch
 
 log = logging.getLogger("fovea")
 
 
-def train(job: TrainJob, prepared: PreparedData, tags: Mapping[str, str] | None = None) -> TrainedModel:
+def train(
+    job: TrainJob, prepared: PreparedData, tags: Mapping[str, str] | None = None, watch: Watch | None = None
+) -> TrainedModel:
     """Trains a job, or goes on where an earlier process was stopped, or takes up what it had finished.
 
     On one device in this process, on several in processes of their own (`fovea.training.launcher`).
@@ -42,11 +45,13 @@ def train(job: TrainJob, prepared: PreparedData, tags: Mapping[str, str] | None 
         job: What to train.
         prepared: On what.
         tags: Of the run, beside its own.
+        watch: Sees each epoch of a training on one device, and may end it.
 
     Raises:
         UserError: Job and data, or network and weights, do not fit each other; nothing was written then.
         RunError: Training failed, or another process trains the same job.
         Interrupted: A signal ended it; the same call goes on from its checkpoint.
+        Halted: `watch` ended it.
     """
     check_fit(job, prepared)
     devices = 1
@@ -54,7 +59,7 @@ def train(job: TrainJob, prepared: PreparedData, tags: Mapping[str, str] | None 
         devices = count_devices(job.trainer)
         check_devices(job, devices)
     if devices == 1:
-        train_here(job, prepared, tags)
+        train_here(job, prepared, tags, watch=watch)
         return TrainedModel.open(work_of(job, prepared).result)
     job = checked(job, prepared, builds=False)
     work = work_of(job, prepared)
@@ -77,6 +82,7 @@ def train_here(
     ranks: Ranks = ALONE,
     *,
     is_held: bool = False,
+    watch: Watch | None = None,
 ) -> TrainedModel | None:
     """Trains a job in this process, alone or as one of several that were joined before.
 
@@ -86,6 +92,7 @@ def train_here(
         tags: Of the run, beside its own.
         ranks: The place of this process among all.
         is_held: Whether the process that started this one holds the work folder.
+        watch: Sees each epoch, and may end training by `Halted`.
 
     Returns:
         The model; None on ranks other than 0.
@@ -100,7 +107,7 @@ def train_here(
             _tell_of_another(work, job)
             work.write_job(job, prepared.address, tags)
         if ranks.is_first or not work.is_finished:
-            _train(job, prepared, digest, work, tags or {}, ranks)
+            _train(job, prepared, digest, work, tags or {}, ranks, watch)
     except BaseException:
         let_go(remove=False)
         raise
@@ -187,7 +194,13 @@ def check_fit(job: TrainJob, prepared: PreparedData) -> None:
 
 
 def _train(
-    job: TrainJob, prepared: PreparedData, digest: str, work: WorkFolder, tags: Mapping[str, str], ranks: Ranks
+    job: TrainJob,
+    prepared: PreparedData,
+    digest: str,
+    work: WorkFolder,
+    tags: Mapping[str, str],
+    ranks: Ranks,
+    watch: Watch | None,
 ) -> None:
     name = work.path.name
     with tracking.stage("train", record=work.record, run_name=name, params=job.plain()) as run:
@@ -204,7 +217,7 @@ def _train(
             log.info("train: %s%s, at most %d epochs", name, among, job.trainer.max_epochs)
             run.set_tags({"world_size": ranks.world_size})
             start = time.perf_counter()
-            outcome = fit(job, prepared, work.path, run, ranks)
+            outcome = fit(job, prepared, work.path, run, ranks, watch)
             if not ranks.is_first:
                 return
             run.log_metrics({"time/fit_seconds": time.perf_counter() - start})
