@@ -99,16 +99,15 @@ class Ledger:
                 "take another name for this one (--study), or put that back"
             )
 
-    def next(self, limit: int, since: int, worker: int, max_epochs: int) -> Trial | None:
+    def next(self, limit: int, since: int, max_epochs: int) -> Trial | None:
         """Begins a trial; None: there is none to begin.
 
-        What is proposed follows from the seed, the number of trials so far and the worker, so that a search of one
-        worker that was stopped goes on as if it had not been.
+        What is proposed follows from the seed and the trials so far, so that a search of one worker that was stopped
+        goes on as if it had not been.
 
         Args:
             limit: Trials in all.
             since: The number of trials when the command began.
-            worker: The number of the process.
             max_epochs: Of a training.
         """
         with _turn(self.file):
@@ -116,7 +115,7 @@ class Ledger:
             begun = [row for row in rows if row.counts or row.state == "running"]
             if len(begun) >= limit or _is_hopeless(rows, since):
                 return None
-            self.study.sampler = self._sampler(len(rows), worker)
+            self.study.sampler = self._sampler(len(begun))
             self.study.pruner = self._pruner(max_epochs)
             trial = self.study.ask(distributions_of(self.space))
             note(trial, process=process_identity(os.getpid()))
@@ -190,11 +189,11 @@ class Ledger:
             reason=facts.get("reason", ""),
         )
 
-    def _sampler(self, number: int, worker: int) -> Any:
+    def _sampler(self, number: int) -> Any:
         from optuna.samplers import RandomSampler, TPESampler
 
         config = self.space.config
-        seed = int(data_digest([config.seed, number, worker])[:8], 16)
+        seed = int(data_digest([config.seed, number])[:8], 16)
         if config.sampler == "tpe":
             return TPESampler(n_startup_trials=config.startup_trials, seed=seed)
         return RandomSampler(seed=seed)  # of a grid every trial waits with its values

@@ -114,7 +114,7 @@ def surroundings(number: int, workers: int, cores: int, gpus: int, environment: 
 def _start(plan: Path, number: int, workers: int) -> subprocess.Popen[str]:
     gpus = len(list(_NVIDIA.iterdir())) if _NVIDIA.is_dir() else 0
     process = subprocess.Popen(  # noqa: S603
-        [sys.executable, "-m", "fovea.tuning.worker", str(plan), str(number)],
+        [sys.executable, "-m", "fovea.tuning.worker", str(plan)],
         env=surroundings(number, workers, usable_cores(), gpus, os.environ),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,

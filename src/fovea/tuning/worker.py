@@ -1,4 +1,4 @@
-"""Makes trials of a search, one after another, until there are enough: `python -m fovea.tuning.worker PLAN NUMBER`.
+"""Makes trials of a search, one after another, until there are enough: `python -m fovea.tuning.worker PLAN`.
 
 `fovea.tuning.search` starts one or several. A trial is a training: its checkpoints, its work folder and its MLflow run
 are those of `kedro run` with the same overrides, so that one that was stopped goes on, and the best one need not be
@@ -51,11 +51,10 @@ class Worker:
 
     Args:
         plan: The search.
-        number: Of the process, from 0.
     """
 
-    def __init__(self, plan: Plan, number: int) -> None:
-        self._plan, self._number = plan, number
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
         self._space = plan.open_space()
         self._ledger = Ledger.open(Path(plan.database), plan.study, self._space)
         self._prepared: PreparedData = reopen(plan.address)
@@ -69,7 +68,7 @@ class Worker:
         """
         plan = self._plan
         while plan.deadline is None or time.time() < plan.deadline:
-            trial = self._ledger.next(plan.trials, plan.since, self._number, plan.max_epochs)
+            trial = self._ledger.next(plan.trials, plan.since, plan.max_epochs)
             if trial is None:
                 return
             self._make(trial)
@@ -116,6 +115,9 @@ class Worker:
         if self._plan.parent:
             tags["mlflow.parentRunId"] = self._plan.parent
         model = train(job, self._prepared, tags, self._watch(trial, job))
+        if not self._ledger.study.trials[trial.number].intermediate_values:  # it was trained before
+            for row in model.history():
+                trial.report(row[self._metric], int(row["epoch"]))
         return {"ended": "complete", "value": float(model.facts[self._metric])}
 
     def _twin(self, number: int, run_name: str) -> Row | None:
@@ -187,10 +189,9 @@ def main(arguments: Sequence[str]) -> int:
         die_with(int(os.environ[PARENT]), signal.SIGTERM)  # so that the state is saved
     logs.configure(verbose=os.environ.get("FOVEA_VERBOSE") == "1")
     logs.let_speak(log.name)
-    plan, number = Path(arguments[0]), int(arguments[1])
     try:
         with stoppable():
-            Worker(Plan.read(plan), number).work()
+            Worker(Plan.read(Path(arguments[0]))).work()
     except (FoveaError, Interrupted) as error:
         if isinstance(error, FoveaError):
             log.error("tune: %s", error)
