@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 import shlex
 import subprocess
 import sys
@@ -10,7 +12,11 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from fovea.tuning.study import Study, Wish
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")  # one of a folder too
 
 
 @click.command()
@@ -61,12 +67,9 @@ def command(
 
 
 def _search(overrides: tuple[str, ...], name: str, wish: Wish, env: str | None) -> Study:
-    import os
-
     from fovea import tracking
     from fovea.commands.run import this_command
-    from fovea.config.schema import parse
-    from fovea.config.schema.tuning import StudyName
+    from fovea.core.errors import UserError
     from fovea.core.places import project_root
     from fovea.pipelines.ingest.nodes import ingest
     from fovea.pipelines.prepare.nodes import prepare
@@ -75,8 +78,8 @@ def _search(overrides: tuple[str, ...], name: str, wish: Wish, env: str | None) 
     from fovea.tuning.space import read_space
     from fovea.tuning.study import facts_of, tune
 
-    if wish.study is not None:
-        parse(StudyName, wish.study, "--study")
+    if wish.study is not None and not _NAME.fullmatch(wish.study):
+        raise UserError(f"--study={wish.study} is no name; make it of letters, digits, '.', '_' and '-'")
     conf = project_root() / "conf"
     space = read_space(conf, name)
     recipe = recipe_of(space, conf, env or os.environ.get("KEDRO_ENV"), CONFIG_LOADER_ARGS, overrides)
@@ -101,7 +104,7 @@ def _tell(found: Study) -> None:
     click.echo(shlex.join(found.best.overrides))
 
 
-def _train(overrides: list[str]) -> None:
+def _train(overrides: Sequence[str]) -> None:
     """Runs the pipeline in a process of its own; the training is taken up from the trial's work folder."""
     from fovea.core.places import project_root
 

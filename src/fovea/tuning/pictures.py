@@ -36,7 +36,8 @@ def history(rows: Sequence[Row], metric: str, direction: str) -> Figure:
     for state, (label, style) in _MARKS.items():
         points = [(row.number, row.value) for row in rows if row.state == state and row.value is not None]
         if points:
-            axes.scatter(*zip(*points, strict=True), s=22, label=label, zorder=3, **style)
+            numbers, values = zip(*points, strict=True)
+            axes.scatter(numbers, values, s=22, label=label, zorder=3, **style)
     best = best_so_far(rows, direction)
     if best:
         axes.step(*zip(*best, strict=True), where="post", color=VERMILLION, label="best so far")

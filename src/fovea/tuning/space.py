@@ -93,7 +93,8 @@ def _parameter(key: str, raw: Any) -> Parameter:
             f"'parameters.{key}' = {show(raw)} is wrong: it must be a list of values, or low and high; what all trials "
             f"share stands in overrides: [{key}={written(raw)}]"
         )
-    found: Parameter = parse(ChoicesConfig if "choices" in values else RangeConfig, values, f"parameters.{key}")
+    kind: Any = ChoicesConfig if "choices" in values else RangeConfig
+    found: Parameter = parse(kind, values, f"parameters.{key}")
     return found
 
 

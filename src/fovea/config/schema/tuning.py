@@ -7,12 +7,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from fovea.config.schema.base import Count, Name, Positive, Section, Seed, Text, Whole
+from fovea.config.schema.base import Count, Positive, Section, Seed, Text, Whole
 
 Choice = str | int | float | bool | None | list[str | int | float | bool]
-
-StudyName = Name
-"""The name of a search, which is one of a folder too."""
 
 _BETTER = {"val/acc": "maximize", "val/loss": "minimize"}
 
