@@ -109,6 +109,9 @@ def install(lock: int) -> None:
     if found == target and usable():
         return
     moved = found.get("root", target["root"]) != target["root"]
+    if moved and VENV.is_symlink():
+        say(f".venv is a link to the environment of {found['root']}, which stays as it is; remove the link, run again")
+        sys.exit(2)
     if moved or found.get("installing") == "packages" or not usable():
         make_venv()
         found = {}

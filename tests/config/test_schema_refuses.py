@@ -198,3 +198,12 @@ def test_a_section_alone_is_named_by_where_it_stands() -> None:
 def test_a_long_value_is_cut(raw: dict[str, Any]) -> None:
     sentence = str(_sentence(raw, "trainer.max_epochs", "x" * 100))
     assert sentence == f"'trainer.max_epochs' = '{'x' * 56}... is wrong: it must be a whole number"
+
+
+def test_a_map_by_umap_asks_for_its_package(raw: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fovea.config.schema.evaluation.find_spec", lambda name: None)
+    said = str(_sentence(raw, "evaluate.map_method", "umap"))
+    assert said == (
+        "'evaluate.map_method' = 'umap' is wrong: it must be pca, as umap-learn is not installed "
+        "(pip install 'fovea[umap]')"
+    )

@@ -9,7 +9,13 @@ import torch
 from torch import nn
 
 from fovea.core.errors import UserError
-from fovea.evaluation.embedding_map import MOST_CLASSES, embedding_map, principal_components
+from fovea.evaluation.embedding_map import (
+    MOST_CLASSES,
+    Embedded,
+    embedding_map,
+    neighbourhoods,
+    principal_components,
+)
 from fovea.evaluation.embeddings import check_embeddings, listening
 from fovea.evaluation.showing import every
 
@@ -70,8 +76,20 @@ def test_the_map_names_its_classes_or_tells_right_from_wrong(classes: int) -> No
     features = np.random.default_rng(1).normal(size=(30, 4)).astype(np.float32)
     names = [f"$ class {label}" for label in range(classes)]
     wrong = np.arange(30) % 3 == 0
-    (axes,) = embedding_map(features, np.arange(30) % classes, wrong, names).axes
+    shown = Embedded(features, np.arange(30))
+    (axes,) = embedding_map(shown, np.arange(30) % classes, wrong, names).axes
     legend = [text.get_text() for text in axes.get_legend().get_texts()]
     assert legend == [*(names if classes <= MOST_CLASSES else ["right"]), "misclassified"]
     drawn = sum(len(points.get_offsets()) for points in axes.collections)
     assert drawn == (40 if classes <= MOST_CLASSES else 30)
+
+
+def test_umap_keeps_groups_together_and_says_the_same_twice() -> None:
+    pytest.importorskip("umap", reason="umap-learn is not installed: pip install 'fovea[umap]'")
+    groups = np.arange(60) % 3
+    features = np.random.default_rng(2).normal(size=(60, 8)) + 10 * groups[:, None]
+    points = neighbourhoods(features.astype(np.float32))
+    apart = np.linalg.norm(points[:, None] - points[None], axis=-1)
+    np.fill_diagonal(apart, np.inf)
+    assert (groups[apart.argmin(axis=1)] == groups).all()
+    assert (neighbourhoods(features.astype(np.float32)) == points).all()

@@ -31,6 +31,7 @@ CONFIG = EvaluateConfig(
     maps=4,
     grad_cam=4,
     embedding_map=6,
+    map_method="pca",
     tta=[],
     corruptions=[],
     embeddings=False,

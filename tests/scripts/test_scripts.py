@@ -77,3 +77,17 @@ def test_setup_refuses_a_python_that_does_not_fit(project: Path) -> None:
     assert refused.returncode == 2
     sentence = "make: PYTHON=/bin/false is not a Python 3.11, 3.12 or 3.13 with the venv module; give the path of one"
     assert refused.stderr == f"{sentence} that is\n"
+
+
+def test_setup_leaves_an_environment_alone_that_belongs_to_another_folder(project: Path, tmp_path: Path) -> None:
+    mine, theirs = tmp_path / "mine", tmp_path / "theirs"
+    shutil.copytree(project / "scripts", mine / "scripts")
+    for name in ("requirements.lock", "pyproject.toml"):
+        shutil.copy(project / name, mine / name)
+    theirs.mkdir()
+    (theirs / "installed.json").write_text('{"root": "/elsewhere"}')
+    (mine / ".venv").symlink_to(theirs)
+    refused = _run("sh", mine / "scripts" / "setup.sh")
+    assert refused.returncode == 2
+    assert refused.stderr.startswith("make: .venv is a link to the environment of /elsewhere, which stays as it is")
+    assert [file.name for file in theirs.iterdir()] == ["installed.json"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 MOST_CLASSES = 14  # told apart by colour and shape
 _LETTERS = 36  # in a line of the legend
+_NEIGHBOURS = 15  # of UMAP, its own default
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,10 +29,17 @@ class Embedded:
     Attributes:
         features: float32 [M, D].
         rows: int64 [M], which pictures they are.
+        method: How they are laid on the map: `pca` or `umap`.
     """
 
     features: NDArray[np.float32]
     rows: Ints
+    method: str = "pca"
+
+    @property
+    def words(self) -> str:
+        """By what they are laid on the map."""
+        return "by UMAP" if self.method == "umap" else "by principal components"
 
 
 def principal_components(features: NDArray[np.float32]) -> tuple[Floats, Floats]:
@@ -58,20 +67,49 @@ def principal_components(features: NDArray[np.float32]) -> tuple[Floats, Floats]
     return coordinates * np.where(largest < 0, -1, 1), parts
 
 
-def embedding_map(
-    features: NDArray[np.float32], labels: Ints, wrong: NDArray[np.bool_], classes: Sequence[str]
-) -> Figure:
-    """A point a picture at its first two principal components; misclassified ones in a ring.
+def neighbourhoods(features: NDArray[np.float32]) -> Floats:
+    """Places in the plane that keep neighbours together (McInnes, Healy and Melville 2018); the same at every call.
+
+    Distances between far groups mean little. Needs the extra `umap`, which the configuration has made sure of.
+
+    Args:
+        features: float32 [N, D], N at least 3.
+
+    Returns:
+        float64 [N, 2].
+    """
+    with warnings.catch_warnings():
+        # Of TensorFlow, which it can do without, and of the one thread that a fixed seed asks for.
+        warnings.filterwarnings("ignore", module="umap")
+        from umap import UMAP
+
+        near = min(_NEIGHBOURS, len(features) - 1)
+        layout = UMAP(n_neighbors=near, init="pca", random_state=0, n_jobs=1)
+        return np.asarray(layout.fit_transform(features), dtype=np.float64)
+
+
+def _places(features: NDArray[np.float32], method: str) -> tuple[Floats, list[str]]:
+    """Coordinates [N, 2], and what the two axes are."""
+    if method == "umap" and len(features) > 2:
+        return neighbourhoods(features), ["UMAP 1", "UMAP 2"]
+    points, parts = principal_components(features)
+    return points, [
+        f"component {place} ({100 * part:.0f} % of the variance)" for place, part in enumerate(parts, start=1)
+    ]
+
+
+def embedding_map(embedded: Embedded, labels: Ints, wrong: NDArray[np.bool_], classes: Sequence[str]) -> Figure:
+    """A point a picture at its place by principal components or UMAP; misclassified ones in a ring.
 
     Of at most `MOST_CLASSES` classes each has its colour and shape; of more, only right and wrong are told apart.
 
     Args:
-        features: float32 [N, D], at least one.
+        embedded: N pictures, at least one.
         labels: int64 [N].
         wrong: bool [N].
         classes: Names.
     """
-    points, parts = principal_components(features)
+    points, words = _places(embedded.features, embedded.method)
     figure = blank(6.0, 4.8)
     axes = figure.add_subplot()
     if len(classes) <= MOST_CLASSES:
@@ -88,6 +126,5 @@ def embedding_map(
     legend = axes.legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1, 1))
     for text in legend.get_texts():
         text.set_parse_math(False)
-    words = [f"component {number} ({100 * part:.0f} % of the variance)" for number, part in enumerate(parts, start=1)]
     dress(axes, words[0], words[1])
     return figure

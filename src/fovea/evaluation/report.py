@@ -129,9 +129,7 @@ def _pictures(findings: Findings) -> dict[str, bytes]:
     if findings.embedded:
         rows = findings.embedded.rows
         wrong = outcome.predicted[rows] != outcome.labels[rows]
-        figures["embedding_map"] = embedding_map(
-            findings.embedded.features, outcome.labels[rows], wrong, outcome.classes
-        )
+        figures["embedding_map"] = embedding_map(findings.embedded, outcome.labels[rows], wrong, outcome.classes)
     drawn = {name: png(figure) for name, figure in figures.items()}
     return drawn | {mosaic.name: mosaic.png() for mosaic in findings.insides}
 
@@ -195,7 +193,9 @@ def _insides(findings: Findings, pictures: Mapping[str, bytes]) -> Iterator[str]
         )
         yield html.picture(pictures["grad_cam"], caption, "Grad-CAM", kind="photo")
     if findings.embedded:
-        caption = f"{len(findings.embedded.rows):,} test pictures as the last layer sees them, by principal components."
+        caption = (
+            f"{len(findings.embedded.rows):,} test pictures as the last layer sees them, {findings.embedded.words}."
+        )
         yield html.picture(pictures["embedding_map"], caption, "Embedding map")
     for mosaic in findings.insides:
         yield html.picture(pictures[mosaic.name], mosaic.caption, mosaic.name, kind="photo")

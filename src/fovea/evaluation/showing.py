@@ -77,7 +77,8 @@ def embedded(features: NDArray[np.float32], count: int, config: EvaluateConfig) 
     if not config.embedding_map:
         return None
     step = every(config.embedding_map, count)
-    return Embedded(features[::step] if config.embeddings else features, np.arange(0, count, step))
+    shown = features[::step] if config.embeddings else features
+    return Embedded(shown, np.arange(0, count, step), config.map_method)
 
 
 def explained_pictures(

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from fovea.config.schema.base import Count, Section, Seed, Share, Text, Whole
 
@@ -47,6 +48,8 @@ class EvaluateConfig(Section):
         maps: How many maps of each; 0: none are drawn.
         grad_cam: How many correct and how many misclassified pictures are shown with Grad-CAM; 0: none.
         embedding_map: How many test pictures are on the map of the features, at most; 0: no map.
+        map_method: How they are laid on it: `pca`, by the two directions in which they differ most; `umap`, so that
+            neighbours stay neighbours (McInnes, Healy and Melville 2018), which needs the extra of this name.
         tta: Further looks at each test picture, whose probabilities are averaged: `flip`, `crops`; none: not done.
         corruptions: What test pictures are made worse by, in five severities; none: not done.
         embeddings: Whether the predictions hold the features of each picture, as the network's last layer sees them.
@@ -59,6 +62,14 @@ class EvaluateConfig(Section):
     maps: Whole
     grad_cam: Annotated[int, Field(ge=0, le=32)]
     embedding_map: Annotated[int, Field(ge=0, le=5000)]
+    map_method: Literal["pca", "umap"]
     tta: list[Literal["flip", "crops"]]
     corruptions: list[Literal["blur", "noise", "brightness", "jpeg", "rotation"]]
     embeddings: bool
+
+    @field_validator("map_method")
+    @classmethod
+    def _installed(cls, method: str) -> str:
+        if method == "umap" and find_spec("umap") is None:
+            raise ValueError("pca, as umap-learn is not installed (pip install 'fovea[umap]')")
+        return method
