@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -97,15 +97,7 @@ def fit(
     """
     assembly = assemble(job, prepared, ranks)
     noise = _share_layers(job.trainer, assembly.module, ranks)
-
-    def report(row: Row, pictures_per_second: float) -> None:
-        step = int(row["epoch"])
-        values = {name: value for name, value in row.items() if name not in ("epoch", "step")}
-        run.log_metrics({**values, "throughput/images_per_second": pictures_per_second}, step=step)
-        if job.callbacks.progress != "none":
-            log.info(epoch_line(row, job.trainer.max_epochs, pictures_per_second))
-
-    recorder = Recorder(report)
+    recorder = Recorder(_reporter(job, run))
     stop = StopSignals()
     digest = job.digest(prepared.meta.digest)
     store = CheckpointStore(folder, digest, job.callbacks.checkpoint.keep_last, ranks.world_size)
@@ -134,6 +126,19 @@ def fit(
     store.write_best()
     best = checkpointer.best
     return Fit(network, recorder.rows, best, None if best is None else store.best_path(int(best["epoch"])))
+
+
+def _reporter(job: TrainJob, run: Run) -> Callable[[Row, float], None]:
+    """What is done with the row of an epoch and its pictures per second: MLflow's curves, and a line."""
+
+    def report(row: Row, pictures_per_second: float) -> None:
+        step = int(row["epoch"])
+        values = {name: value for name, value in row.items() if name not in ("epoch", "step")}
+        run.log_metrics({**values, "throughput/images_per_second": pictures_per_second}, step=step)
+        if job.callbacks.progress != "none":
+            log.info(epoch_line(row, job.trainer.max_epochs, pictures_per_second))
+
+    return report
 
 
 def _announce(job: TrainJob, assembly: Assembly, start: Path | None, run: Run) -> None:
