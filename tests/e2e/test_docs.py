@@ -38,7 +38,7 @@ NOT_RUN = {
     r"^kedro run trainer=ddp": "tests/e2e/test_processes.py",
     r"experiment=mnist_fast.*ensemble|ensemble.*experiment=mnist_fast": "fetches data; tests/e2e/test_studies.py",
     r"experiment=": "fetches data; tests/e2e/test_presets.py",
-    r"data=cats_vs_dogs|data=imagenet|data=fashion_mnist|data=imagenette": "fetches data; tests/e2e/test_data.py",
+    r"data=cats_vs_dogs|data=imagenet|data=imagenette": "fetches data; tests/e2e/test_data.py",
     r"data=mnist": "fetches data; tests/e2e/test_kedro_run.py",
     r"data=NAME|--env=NAME|data=\.\.\.|kedro run \.\.\.": "stands for others",
     r"^(kedro|dvc|mlflow) [\w-]+( [\w-]+)? .*\[?OVERRIDES\]?": "stands for others",
