@@ -96,9 +96,6 @@ def pip(arguments: list[str], lock: int) -> None:
 
 
 def make_venv() -> None:
-    if VENV.is_symlink():  # clearing it would empty the environment of whoever it belongs to
-        say(f".venv is a link to {VENV.resolve()}, which is left alone; remove the link to have an environment here")
-        sys.exit(2)
     say(f"making .venv with Python {sys.version.split()[0]}")
     try:
         venv.EnvBuilder(clear=True, symlinks=True, with_pip=True).create(VENV)
