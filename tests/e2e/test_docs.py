@@ -22,7 +22,7 @@ from docsite import lines
 
 PROJECT = Path(__file__).resolve().parents[2]
 SETTINGS = """\
-trainer: {max_epochs: 1, limit_batches: 4}
+trainer: {max_epochs: 1, limit_batches: 2}
 evaluate: {gallery: 2, maps: 0, grad_cam: 0, embedding_map: 0}
 crossval: {folds: 2}
 """
@@ -155,19 +155,24 @@ class Walk:
             return [name for (name,) in rows]
 
 
-@pytest.fixture(scope="module")
-def walked(make_project: Callable[..., Any]) -> Iterator[dict[str, Told]]:
-    """What became of every command of the walk."""
-    project = make_project("docs", SETTINGS)
+def pictures(root: Path) -> None:
+    """A reader's folder of pictures, with a table of them."""
     noise = np.random.default_rng(0).integers(0, 256, (40, 32, 32, 3), dtype=np.uint8)
     rows = ["path,label"]
     for number, pixels in enumerate(noise):
         label = ("cat", "dog")[number % 2]
-        path = project.root / "pets" / label / f"{number}.png"
+        path = root / "pets" / label / f"{number}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(pixels).save(path)
         rows.append(f"{label}/{number}.png,{label}")
-    (project.root / "pets/labels.csv").write_text("\n".join(rows) + "\n")
+    (root / "pets/labels.csv").write_text("\n".join(rows) + "\n")
+
+
+@pytest.fixture(scope="module")
+def walked(make_project: Callable[..., Any]) -> Iterator[dict[str, Told]]:
+    """What became of every command of the walk."""
+    project = make_project("docs", SETTINGS)
+    pictures(project.root)
     walk = Walk(project)
     yield {command.text: walk(command) for command in WALK}
     walk.end()
