@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from kedro.framework.hooks.manager import _create_hook_manager
-from kedro.io import DataCatalog, MemoryDataset
+from kedro.io import DataCatalog, DatasetError, MemoryDataset
 from kedro.pipeline import Pipeline, node
 from mlflow import MlflowClient
 from mlflow.entities import Run
@@ -21,6 +21,7 @@ from fovea import tracking
 from fovea.config.compose import compose
 from fovea.core.errors import UserError
 from fovea.hooks import ProjectHooks, _command, _implied_overrides
+from fovea.kedro_io import DirectoryDataset
 from fovea.tracking import session
 
 CONF = Path(__file__).resolve().parents[1] / "conf"
@@ -30,6 +31,8 @@ WITHOUT = Pipeline([node(lambda: 1, None, "source", name="ingest")])
 PLACES = {
     "model": {"filepath": "data/06_models/model"},
     "report": {"filepath": "data/08_reporting/report"},
+    "prediction_table": {"filepath": "data/07_model_output/prediction_table.csv"},
+    "prediction_page": {"filepath": "data/08_reporting/predictions"},
     "crossval": {"filepath": "data/08_reporting/crossval.json"},
     "crossval_folds": {"filepath": "data/08_reporting/crossval_folds.csv"},
 }
@@ -45,8 +48,16 @@ class Project:
         self.manager: PluginManager = _create_hook_manager()
         self.manager.register(ProjectHooks())
 
-    def begin(self, *overrides: str, composition: bool = True, **settings: Any) -> None:
+    def begin(
+        self,
+        *overrides: str,
+        composition: bool = True,
+        pipeline: Pipeline = WITH_METRICS,
+        predict: dict[str, Any] | None = None,
+        **settings: Any,
+    ) -> None:
         config = {
+            "predict": predict or {},
             "model": {"name": "lenet5"},
             "evaluate": {"confidence": 0.95},
             "tracking": {"experiment": "fovea", "uri": None, "on_error": "continue", **settings},
@@ -60,7 +71,7 @@ class Project:
         self.manager.hook.after_catalog_created(
             catalog=self.catalog, conf_catalog=PLACES, conf_creds={}, parameters={}, save_version="", load_versions={}
         )
-        self.manager.hook.before_pipeline_run(run_params={}, pipeline=WITH_METRICS, catalog=self.catalog)
+        self.manager.hook.before_pipeline_run(run_params={}, pipeline=pipeline, catalog=self.catalog)
 
     def end(self, pipeline: Pipeline = WITH_METRICS) -> None:
         self.manager.hook.after_pipeline_run(run_params={}, run_result={}, pipeline=pipeline, catalog=self.catalog)
@@ -193,7 +204,7 @@ def test_hooks_import_no_mlflow(tmp_path: Path) -> None:
     code = (
         "import sys; from fovea.hooks import ProjectHooks; hooks = ProjectHooks(); "
         "from kedro.pipeline import Pipeline; none = Pipeline([]);"
-        "hooks.before_pipeline_run(none); hooks.after_pipeline_run(none, None);"
+        "hooks.before_pipeline_run(none, None); hooks.after_pipeline_run(none, None);"
         "print(sorted({'mlflow', 'torch', 'pandas'} & sys.modules.keys()))"
     )
     (tmp_path / "conf").mkdir()
@@ -214,3 +225,30 @@ def test_a_stage_of_dvc_tells_what_its_config_changes(
     assert _command(("model=deep_mnist",)) == "dvc repro"
     monkeypatch.setenv("DVC_EXP_NAME", "brave-fox")
     assert _command(("model=deep_mnist",)) == "dvc exp run -S model=deep_mnist"
+
+
+@pytest.mark.parametrize(
+    ("named", "names", "is_waived"),
+    [(None, ["predict"], False), ("latest", ["predict"], True), ("latest", ["predict", "export"], False)],
+)
+def test_a_model_that_is_named_makes_that_of_the_catalog_needless(
+    project: Project, named: str | None, names: list[str], is_waived: bool
+) -> None:
+    project.catalog["model"] = DirectoryDataset(str(project.root / "none"), "fovea.training.TrainedModel")
+    pipeline = Pipeline([node(lambda model: model, "model", f"of {name}", name=name) for name in names])
+    project.begin(pipeline=pipeline, predict={"model": named})
+    if is_waived:
+        assert project.catalog.load("model") is None
+    else:
+        with pytest.raises(DatasetError, match="no trained model"):
+            project.catalog.load("model")
+
+
+def test_the_last_words_of_predictions(project: Project, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    project.begin()
+    project.end(Pipeline([node(lambda: (1, 2), None, ["prediction_table", "prediction_page"], name="predict")]))
+    assert caplog.messages[-2:] == [
+        "table   data/07_model_output/prediction_table.csv",
+        "gallery data/08_reporting/predictions/predictions.html",
+    ]

@@ -52,8 +52,10 @@ class ProjectHooks:
         self._places = {name: Path(entry["filepath"]) for name, entry in conf_catalog.items() if "filepath" in entry}
 
     @hook_impl
-    def before_pipeline_run(self, pipeline: Pipeline) -> None:
+    def before_pipeline_run(self, pipeline: Pipeline, catalog: CatalogProtocol[Any, Any]) -> None:
         """Says where runs are kept and where they come from; one run then stays open through all stages.
+
+        Where `predict.model` names a model and nothing else needs that of the catalog, there need not be one.
 
         Raises:
             UserError: `tracking.uri` is none that MLflow can use.
@@ -68,6 +70,8 @@ class ProjectHooks:
             overrides = _implied_overrides(config)
         facts = tracking.RunFacts(config, chosen(composition), overrides, _command(overrides))
         tracking.configure(config.get("tracking", {}), facts)
+        if config.get("predict", {}).get("model") and _only_predicts(pipeline):
+            catalog["model"].waive()
         tracking.hold_open()
 
     @hook_impl
@@ -93,6 +97,8 @@ class ProjectHooks:
         outputs = pipeline.all_outputs()
         numbers = {name: catalog.load(name) for name in ("metrics", *_STUDIES) if name in outputs}
         self._publication.end()
+        if "prediction_page" in outputs:
+            self._say_predictions()
         for name, content in numbers.items():
             self._say(name, content, runs)
 
@@ -105,6 +111,13 @@ class ProjectHooks:
         tracking.close("FAILED", error)
         let_go(remove=False)
         self._publication.end()
+
+    def _say_predictions(self) -> None:
+        from fovea.core.places import project_root
+
+        root = project_root()
+        log.info("table   %s", _short(self._places["prediction_table"], root))
+        log.info("gallery %s", _short(self._places["prediction_page"], root) / "predictions.html")
 
     def _say(self, name: str, numbers: Mapping[str, Any], runs: list[Summary]) -> None:
         from fovea.core.places import project_root
@@ -135,6 +148,11 @@ def chosen(composition: Any) -> dict[str, str]:
         composition: `HydraConfigLoader.composition`; None has none.
     """
     return {group: member for group, member in getattr(composition, "choices", {}).items() if member is not None}
+
+
+def _only_predicts(pipeline: Pipeline) -> bool:
+    """Whether a model of the catalog is wanted to predict with, and for nothing else."""
+    return "model" in pipeline.inputs() and [one.name for one in pipeline.nodes if "model" in one.inputs] == ["predict"]
 
 
 def _short(path: Path, root: Path) -> Path:

@@ -55,7 +55,12 @@ class DirectoryDataset(AbstractDataset[Any, Any]):
         self._path = Path(filepath)
         self._handle = handle
         self._kept: Handle | None = None
+        self._is_waived = False
         self.metadata = metadata
+
+    def waive(self) -> None:
+        """Lets `load` give None where nothing was saved in this session: whoever loads it will not look at it."""
+        self._is_waived = True
 
     def load(self) -> Any:
         """The handle that was saved in this session, else that of the folder.
@@ -63,7 +68,9 @@ class DirectoryDataset(AbstractDataset[Any, Any]):
         Raises:
             RunError: The folder is missing or not what the handle expects.
         """
-        return self._kept if self._kept is not None else self._class().open(self._path)
+        if self._kept is not None or self._is_waived:
+            return self._kept
+        return self._class().open(self._path)
 
     def save(self, data: Any) -> None:
         """Publishes the handle's files at `filepath`.

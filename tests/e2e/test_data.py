@@ -269,7 +269,7 @@ def test_a_network_that_learnt_from_folders_predicts_and_is_exported(own: Any, p
     own.run("kedro", "run")
     assert (meta(own)["classes"], sum(meta(own)["counts"].values())) == (["cat", "dog"], 60)
     assert own.metrics()["test/count"] == meta(own)["counts"]["test"]
-    own.run("kedro", "run", "--pipelines=predict,export", f"predict.source={pets}")
+    own.run("kedro", "run", "--pipelines=predict,export", f"predict.source={pets}", "predict.temperature=1")
     table = pd.read_csv(own.root / "data/07_model_output/prediction_table.csv")
     assert len(table) == 60
     assert set(table["predicted"]) <= {"cat", "dog"}

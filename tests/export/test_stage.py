@@ -16,7 +16,7 @@ from fovea.config.schema import ExportConfig
 from fovea.core.errors import RunError, UserError
 from fovea.evaluation.infer import batch_logits, logits
 from fovea.evaluation.metrics import softmax
-from fovea.export import OnnxModel, stage
+from fovea.export import OnnxModel, origin, stage
 from fovea.export.parity import Parity
 from fovea.pictures.pillow import packed
 from fovea.serving.runner import OnnxRunner
@@ -151,3 +151,23 @@ def test_a_model_of_other_classes_is_refused(prepared: Any, model: Any, logged: 
     prepared.meta.classes = ("cat",)
     with pytest.raises(UserError, match="it knows 3 classes, the data have 1"):
         stage.export(prepared, model, CONFIG)
+
+
+def test_the_run_its_temperature_and_the_transforms_go_with_the_files(prepared, model, logged, monkeypatch) -> None:
+    import mlflow.pyfunc
+    import pandas as pd
+
+    flip = {"_target_": "albumentations.HorizontalFlip", "p": 1.0}
+    model.facts["config"] = {"augment": {"eval": [flip]}}
+    record = {"run_key": "k", "run_id": "ab" * 16, "name": "n", "experiment": "e", "uri": "sqlite:///x"}
+    (model.path / "run.json").write_text(json.dumps(record))
+    monkeypatch.setattr(origin, "temperature_of", {"ab" * 16: 2.5}.__getitem__)
+    exported = stage.export(prepared, model, CONFIG.model_copy(update={"pyfunc": True}))
+    facts = json.loads((exported.path / "export.json").read_text(encoding="utf-8"))
+    assert (facts["run_id"], facts["temperature"], facts["transforms"]) == ("ab" * 16, 2.5, [flip])
+    inside = OnnxRunner(exported.file).facts
+    assert (inside["run_id"], inside["temperature"], json.loads(inside["transforms"])) == ("ab" * 16, "2.5", [flip])
+    picture = prepared.split("test").image(3)
+    found = mlflow.pyfunc.load_model(str(exported.path / "pyfunc")).predict(pd.DataFrame({"image": [packed(picture)]}))
+    expected = softmax(batch_logits(model.network(), picture[None, :, ::-1]) / 2.5)
+    np.testing.assert_allclose([list(row.values()) for row in found["probabilities"]], expected, atol=1e-5)

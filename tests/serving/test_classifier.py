@@ -74,3 +74,10 @@ def test_a_bomb_is_refused_before_it_is_decoded(classifier: Classifier, monkeypa
 def test_other_arrays_are_refused(classifier: Classifier, array: np.ndarray, words: str) -> None:
     with pytest.raises(BadPicture, match=words):
         classifier.array(array)
+
+
+def test_probabilities_are_at_the_temperature_of_the_run(make_classifier) -> None:
+    seen = [np.full((8, 8, 3), 129, np.uint8)]  # logits 1 less and 1 more than 0
+    for temperature, factor in ((None, 2.0), (4.0, 0.5)):
+        found = make_classifier(temperature=temperature).probabilities(seen)
+        np.testing.assert_allclose(found, [[1 / (1 + np.exp(factor)), 1 / (1 + np.exp(-factor))]], rtol=1e-5)

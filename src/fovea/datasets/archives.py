@@ -103,14 +103,30 @@ def _numbered(names: Sequence[str]) -> Iterator[str]:
         yield one
 
 
-def broken(path: Path, how: str) -> RunError:
+class BrokenArchiveError(RunError):
+    """An archive cannot be used.
+
+    Args:
+        path: The archive.
+        how: What is wrong with it, as in ``"is cut short"``.
+
+    Attributes:
+        how: The same.
+    """
+
+    def __init__(self, path: Path, how: str) -> None:
+        super().__init__(
+            f"'{path}' {how}; get it again (its size and checksum are on the publisher's page) and put it in the place "
+            "of this one"
+        )
+        self.how = how
+
+
+def broken(path: Path, how: str) -> BrokenArchiveError:
     """The error of an archive that cannot be used.
 
     Args:
         path: The archive.
         how: What is wrong with it, as in ``"is cut short"``.
     """
-    return RunError(
-        f"'{path}' {how}; get it again (its size and checksum are on the publisher's page) and put it in the place of "
-        "this one"
-    )
+    return BrokenArchiveError(path, how)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import csv
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TextIO, cast
+from typing import NamedTuple, TextIO, cast
 
 from fovea.core.errors import UserError, nearest
 from fovea.datasets.archives import decoded, distinct
@@ -56,38 +56,61 @@ def read_table(folder: Path, table: str) -> list[Group]:
 
 
 def _rows(path: Path, folder: Path) -> list[_Row]:
+    lines = read_lines(path, "data.table", ("path", "label"), "path,label or path,label,split")
+    return [
+        _Row(_relative(one.values["path"], folder), one.values["label"], _split(one.values, one.where)) for one in lines
+    ]
+
+
+class Line(NamedTuple):
+    """A line of a table: the values of its columns, without spaces around them, and where it stands, in words."""
+
+    values: dict[str, str]
+    where: str
+
+
+def read_lines(path: Path, option: str, needed: Sequence[str], columns: str) -> list[Line]:
+    """The lines of a CSV file: UTF-8, commas, names of the columns in its first line.
+
+    Args:
+        path: The file.
+        option: What names it in the configuration, for messages.
+        needed: Columns that it must have, and a value in every line.
+        columns: How to name the columns, for messages.
+
+    Raises:
+        UserError: There is no such file, it is no CSV file of these columns, or a line lacks a value.
+    """
     try:
         with path.open(encoding="utf-8-sig", newline="") as stream:
-            return list(_parsed(stream, path, folder))
+            return list(_parsed(stream, path, needed, columns))
     except FileNotFoundError:
-        raise UserError(f"data.table is '{path}' but there is no such file; correct data.table") from None
+        raise UserError(f"{option} is '{path}' but there is no such file; correct {option}") from None
     except UnicodeDecodeError as error:
         raise UserError(f"'{path}' is not UTF-8 text (byte {error.start:,}); save the table as UTF-8") from None
     except csv.Error as error:
         raise UserError(f"'{path}' is no CSV file ({error}); save the table as CSV with commas") from None
     except OSError as error:
-        raise UserError(f"'{path}' cannot be read ({error.strerror}); correct data.table") from None
+        raise UserError(f"'{path}' cannot be read ({error.strerror}); correct {option}") from None
 
 
-def _parsed(stream: TextIO, path: Path, folder: Path) -> Iterator[_Row]:
+def _parsed(stream: TextIO, path: Path, needed: Sequence[str], wanted: str) -> Iterator[Line]:
     reader = csv.DictReader(stream, strict=True, skipinitialspace=True)
     columns = [name.strip() for name in reader.fieldnames or []]
     reader.fieldnames = columns
-    for name in ("path", "label"):
+    for name in needed:
         if name not in columns:
             found = f"its first line has {', '.join(columns)[:200]}" if columns else "it is empty"
-            raise UserError(
-                f"'{path}' has no column '{name}': {found}; name the columns path,label or path,label,split"
-            )
+            raise UserError(f"'{path}' has no column '{name}': {found}; name the columns {wanted}")
     count = 0
     for row in reader:
         count += 1
         where = f"line {reader.line_num:,} of '{path}'"
-        values = {name: (row.get(name) or "").strip() for name in ("path", "label")}
-        for name, value in values.items():
-            if not value or "\0" in value:
+        values = {name: (row.get(name) or "").strip() for name in columns}
+        for name in needed:
+            if not values[name] or "\0" in values[name]:
                 raise UserError(f"{where} has no {name}; fill it in or remove the line")
-        yield _Row(_relative(values["path"], folder), values["label"], _split(row, columns, where))
+        yield Line(values, where)
     if not count:
         raise UserError(f"'{path}' has no lines after its first; list the pictures in it")
 
@@ -97,10 +120,10 @@ def _relative(name: str, folder: Path) -> bytes:
     return os.fsencode(path.relative_to(folder) if path.is_relative_to(folder) else Path(name))
 
 
-def _split(row: dict[str, str], columns: list[str], where: str) -> str | None:
-    if "split" not in columns:
+def _split(values: Mapping[str, str], where: str) -> str | None:
+    if "split" not in values:
         return None
-    split = (row.get("split") or "").strip().lower()
+    split = values["split"].lower()
     if split not in SPLITS:
         raise UserError(
             f"{where} has split '{split}'{nearest(split, SPLITS)}"

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 import fovea
 from fovea.core.files import explained
+from fovea.export.origin import UNKNOWN, Origin
 from fovea.export.quiet import quiet
 from fovea.pictures.pillow import packed
 from fovea.serving.classifier import FACTS, ONNX
@@ -32,7 +33,12 @@ _FOR_TRANSFORMS = ("albumentations", "albucore", "simsimd", "stringzilla")
 
 
 def write_pyfunc(
-    folder: Path, onnx: Path, model: TrainedModel, scaling: Scaling | None, example: NDArray[np.uint8]
+    folder: Path,
+    onnx: Path,
+    model: TrainedModel,
+    scaling: Scaling | None,
+    example: NDArray[np.uint8],
+    origin: Origin = UNKNOWN,
 ) -> None:
     """Writes the folder that MLflow loads.
 
@@ -42,6 +48,7 @@ def write_pyfunc(
         model: Where it comes from.
         scaling: The normalisation of a file that has none inside.
         example: A picture, uint8 [H, W, C], that shows what a request looks like.
+        origin: The model's run.
 
     Raises:
         RunError: The disk is full.
@@ -49,7 +56,7 @@ def write_pyfunc(
     import mlflow.pyfunc
     import pandas as pd
 
-    facts = classifier_facts(model.facts, scaling)
+    facts = {**classifier_facts(model.facts, scaling), **origin.plain()}
     with explained(f"writing {folder}"), tempfile.TemporaryDirectory(prefix="fovea-") as scratch:
         data, code = Path(scratch) / "classifier", Path(scratch) / "fovea"
         data.mkdir()
@@ -76,12 +83,18 @@ def classifier_facts(facts: Mapping[str, Any], scaling: Scaling | None) -> dict[
         "classes": data["classes"],
         "channels": data["channels"],
         "image_size": data["image_size"],
-        "transforms": facts.get("config", {}).get("augment", {}).get("eval", []),
+        "transforms": transforms_of(facts),
         "scaling": None if scaling is None else scaling.plain(),
         "run_name": facts["run_name"],
         "data": data["name"],
         "data_digest": str(facts.get("data_digest", "")),
     }
+
+
+def transforms_of(facts: Mapping[str, Any]) -> list[Any]:
+    """The transforms that pictures went through in the test, from the facts of a trained model."""
+    found: list[Any] = facts.get("config", {}).get("augment", {}).get("eval", [])
+    return found
 
 
 def requirements(with_transforms: bool) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,12 +18,14 @@ from fovea.export.forms import Form, Trial, calibration
 from fovea.export.handle import OnnxModel
 from fovea.export.int8 import write_int8
 from fovea.export.onnx import check_installed, write_onnx
+from fovea.export.origin import Origin
 from fovea.export.parity import require, require_accuracy
 from fovea.export.program import ProgramRunner, write_program
 from fovea.export.pyfunc import FOLDER as PYFUNC
-from fovea.export.pyfunc import write_pyfunc
+from fovea.export.pyfunc import transforms_of, write_pyfunc
 from fovea.serving.runner import INPUT, OUTPUT, OnnxRunner
 from fovea.serving.scaling import Scaling
+from fovea.training.result import RECORD
 
 if TYPE_CHECKING:
     import numpy as np
@@ -46,19 +48,21 @@ def export(prepared: PreparedData, model: TrainedModel, config: ExportConfig) ->
     """
     check_installed()
     check_model(prepared, model)
-    with tracking.stage("export", record=model.path / "run.json") as run:
+    with tracking.stage("export", record=model.path / RECORD) as run:
         exported, network = OnnxModel.scratch(), model.network()
         test, view = prepared.split("test"), view_of(model)
         trial = Trial(test, view, config.batch_size, logits(network, test, view, config.batch_size))
         scaling = Scaling.of(network) if config.preprocessing == "beside" else None
+        origin = Origin.of(model.path / RECORD)
+        facts = description(model, scaling, origin)
         forms = []
-        for form in _forms(exported.path, network, trial, prepared, model, config, scaling):
+        for form in _forms(exported.path, network, trial, prepared, facts, config, scaling):
             forms.append(form)
             log.info("export: %s", _sentence(form))
         if config.pyfunc:
-            write_pyfunc(exported.path / PYFUNC, exported.file, model, scaling, view(test.image(0)))
+            write_pyfunc(exported.path / PYFUNC, exported.file, model, scaling, view(test.image(0)), origin)
         eager = trial.milliseconds(_eager(network))
-        _write_facts(exported, model, config, forms, eager, scaling)
+        _write_facts(exported, facts, config, forms, eager, scaling)
         run.log_artifacts(exported.path, "export")
         run.log_metrics({name: value for form in forms for name, value in form.metrics().items()})
         run.log_metrics({"export/eager/milliseconds": eager})
@@ -71,14 +75,13 @@ def _forms(
     network: nn.Module,
     trial: Trial,
     prepared: PreparedData,
-    model: TrainedModel,
+    facts: Mapping[str, str],
     config: ExportConfig,
     scaling: Scaling | None,
 ) -> Iterator[Form]:
     """The forms that the config asks for, written and found in order, the float ONNX file first."""
-    facts, data = description(model, scaling), model.facts["data"]
     bare: Any = network if scaling is None else network.net
-    inputs: Any = {"example": _example(data["channels"], data["image_size"], raw=scaling is None), "facts": facts}
+    inputs: Any = {"example": _example(trial.batch(0).shape, raw=scaling is None), "facts": facts}
     path = folder / OnnxModel.mark
     write_onnx(bare, path, opset=config.opset, **inputs)
     plain = trial.of("onnx", path, OnnxRunner(path, scaling))
@@ -101,7 +104,7 @@ def _forms(
         yield found
 
 
-def description(model: TrainedModel, scaling: Scaling | None) -> dict[str, str]:
+def description(model: TrainedModel, scaling: Scaling | None, origin: Origin) -> dict[str, str]:
     """What a user of a file must know, as texts for its metadata."""
     data = model.facts["data"]
     side, colours = data["image_size"], "grey" if data["channels"] == 1 else "RGB"
@@ -114,16 +117,19 @@ def description(model: TrainedModel, scaling: Scaling | None) -> dict[str, str]:
         "input": f"{INPUT}: {taken}",
         **({} if scaling is None else {key: json.dumps(value) for key, value in scaling.plain().items()}),
         "output": f"{OUTPUT}: float32 [batch, {len(data['classes'])}], softmax gives probabilities",
+        "transforms": json.dumps(transforms_of(model.facts)),
         "run_name": model.facts["run_name"],
+        **origin.texts(),
         "data": data["name"],
         "data_digest": str(model.facts.get("data_digest", "")),
     }
 
 
-def _example(channels: int, image_size: int, *, raw: bool) -> Any:
+def _example(batch: Sequence[int], *, raw: bool) -> Any:
+    """Two pictures like those of a batch [B, C, H, W]."""
     import torch
 
-    return torch.zeros(2, channels, image_size, image_size, dtype=torch.uint8 if raw else torch.float32)
+    return torch.zeros(2, *batch[1:], dtype=torch.uint8 if raw else torch.float32)
 
 
 def _eager(network: nn.Module) -> Any:
@@ -148,15 +154,15 @@ def _sentence(form: Form) -> str:
 
 def _write_facts(
     exported: OnnxModel,
-    model: TrainedModel,
+    known: Mapping[str, str],
     config: ExportConfig,
     forms: list[Form],
     eager: float,
     scaling: Scaling | None,
 ) -> None:
-    facts = description(model, scaling) | (scaling.plain() if scaling else {})
+    facts: dict[str, Any] = {**known, **(scaling.plain() if scaling else {})}
     facts |= {
-        "classes": model.facts["data"]["classes"],
+        **{key: json.loads(known[key]) for key in ("classes", "transforms", "temperature")},
         "opset": config.opset,
         "preprocessing": config.preprocessing,
         "files": {form.file: form.sha256 for form in forms},

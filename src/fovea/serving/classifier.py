@@ -44,6 +44,7 @@ class Classifier:
         scaling = facts["scaling"]
         self.classes: list[str] = facts["classes"]
         self._channels: int = facts["channels"]
+        self._temperature: float = facts.get("temperature") or 1.0
         self._runner = OnnxRunner(folder / ONNX, Scaling(**scaling) if scaling else None)
         self._view = Augmenter(
             facts["transforms"],
@@ -88,8 +89,12 @@ class Classifier:
         return self._seen(np.ascontiguousarray(image, np.uint8))
 
     def probabilities(self, images: Sequence[NDArray[np.uint8]]) -> NDArray[np.float64]:
-        """Probabilities float64 [B, K] of pictures as the network sees them; B is at least 1."""
+        """Probabilities float64 [B, K] of pictures as the network sees them; B is at least 1.
+
+        At the temperature that the model's run had fitted when it was exported, if it had.
+        """
         logits = self._runner(np.ascontiguousarray(np.stack(images).transpose(0, 3, 1, 2))).astype(np.float64)
+        logits /= self._temperature
         powers = np.exp(logits - logits.max(axis=1, keepdims=True))
         shares: NDArray[np.float64] = powers / powers.sum(axis=1, keepdims=True)
         return shares

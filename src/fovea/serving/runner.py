@@ -29,6 +29,18 @@ class OnnxRunner:
         self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         self._scaling = scaling
 
+    @property
+    def facts(self) -> dict[str, str]:
+        """The texts in the file's metadata."""
+        found: dict[str, str] = self._session.get_modelmeta().custom_metadata_map
+        return found
+
+    @property
+    def input_shape(self) -> list[int | str]:
+        """[B, C, H, W] of what it takes; a dimension of any size is a name."""
+        shape: list[int | str] = self._session.get_inputs()[0].shape
+        return shape
+
     def __call__(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Logits float32 [B, K] of pixels [B, C, H, W] of 0..255."""
         images = pixels if self._scaling is None else self._scaling(pixels)

@@ -34,14 +34,18 @@ _NAME = re.compile(r"[\w.\-]+")
 _MOST = 1000  # runs that are looked at for a name like the wanted one
 
 
+class NotReachedError(RunError):
+    """MLflow is out of reach, so that nothing could be found or fetched."""
+
+
 @dataclass(frozen=True)
 class FetchedModel:
-    """A run's model on this machine.
+    """A run's or a registry's model on this machine.
 
     Attributes:
         path: The folder.
-        run_id: The run's id.
-        name: The run's name.
+        run_id: The run's id; empty: the registry knows none.
+        name: The run's name, or the name and version in the registry.
     """
 
     path: Path
@@ -85,7 +89,7 @@ class FoundRun:
             RunError: MLflow is out of reach.
         """
         above, _, _ = name.rpartition("/")
-        with _in_reach(self.store.uri, self.name):
+        with in_reach(self.store.uri, f"the run '{self.name}'"):
             if name not in {one.path for one in self.store.client.list_artifacts(self.run_id, above or None)}:
                 return None
             place = folder / self.run_id
@@ -111,7 +115,7 @@ def find_run(named: str) -> FoundRun:
     file = sqlite_file(uri)
     if file is not None and not file.is_file():
         raise UserError(f"there is no run '{named}': there is no MLflow database at {file} yet; train a model first")
-    with _in_reach(uri, named):
+    with in_reach(uri, f"the run '{named}'"):
         store = open_store(uri, experiment)
         found = _candidates(store, named)
         known = [] if found else _names(store)
@@ -140,25 +144,35 @@ def fetch_model(named: str, cache: Path) -> FetchedModel:
     uri, run_id = found.store.uri, found.run_id
     folder = cache / run_id
     if not folder.is_dir():
-        with _in_reach(uri, named):
+        with in_reach(uri, f"the run '{named}'"):
             has_model = bool(found.store.client.list_artifacts(run_id, MODEL))
         if not has_model:
             raise UserError(
-                f"the run '{found.name}' ({run_id}, {found.run.info.status}) holds no trained model; name another one"
+                f"the run '{found.name}' ({run_id}, {found.run.info.status}) holds no trained model, its artifact "
+                f"'{MODEL}' is not there or was deleted; name another one"
             )
-        with atomic_directory(folder) as temporary, _in_reach(uri, named):
+        with atomic_directory(folder) as temporary, in_reach(uri, f"the run '{named}'"):
             found.store.client.download_artifacts(run_id, MODEL, str(temporary))
     return FetchedModel(folder / MODEL, run_id, found.name)
 
 
 @contextmanager
-def _in_reach(uri: str, named: str) -> Iterator[None]:
+def in_reach(uri: str, what: str) -> Iterator[None]:
+    """Tells what cannot be fetched where MLflow is out of reach; for calls of MLflow alone, whose errors it takes.
+
+    Args:
+        uri: Of the store.
+        what: What is fetched, as in ``the run 'latest'``.
+
+    Raises:
+        NotReachedError: MLflow, or what is below it, has raised something.
+    """
     try:
         with translated():
             yield
     except (OutOfReachError, RefusedError) as error:
-        raise RunError(
-            f"the run '{named}' cannot be fetched: MLflow at {redacted(uri)} is out of reach ({error}); mend that, or "
+        raise NotReachedError(
+            f"{what} cannot be fetched: MLflow at {redacted(uri)} is out of reach ({error}); mend that, or "
             "where a model is asked for name its folder instead"
         ) from error
 

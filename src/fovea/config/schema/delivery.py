@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from fovea.config.schema.base import Count, Fraction, Positive, Section, Text
+from fovea.config.schema.base import Count, Fraction, Positive, Section, Text, Whole
 
 
 class ExportConfig(Section):
@@ -37,12 +37,21 @@ class ExportConfig(Section):
 
 
 class PredictConfig(Section):
-    """Which pictures the predict pipeline classifies.
+    """Which pictures the predict pipeline classifies, and by which model.
 
     Attributes:
-        source: A folder, read with all its subfolders; null: none yet, and the pipeline refuses to run.
+        source: A folder, read with all its subfolders, a pattern of paths, a zip archive, a CSV table with the column
+            `path`, or a picture; null: none yet, and the pipeline refuses to run.
+        model: A folder or file of a model, an MLflow run, or ``models:/NAME@alias``; null: the model of the last run.
+        temperature: That logits are divided by before they become probabilities; `auto`: that of the model's run.
+        top_k: Most probable classes of each picture in the table.
+        gallery: Pictures of each kind shown on the page, at most.
         batch_size: Pictures decoded and classified at a time.
     """
 
     source: Text | None
+    model: Text | None
+    temperature: Literal["auto"] | Positive
+    top_k: Count
+    gallery: Whole
     batch_size: Count

@@ -1,1 +1,1 @@
-"""A folder of pictures and a trained model to a table."""
+"""Pictures from anywhere and a model to a table and a page."""

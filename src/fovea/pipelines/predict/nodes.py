@@ -8,24 +8,24 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import pandas as pd
 
+    from fovea.prediction import PredictionPage
     from fovea.training import TrainedModel
 else:
     pd = SimpleNamespace(DataFrame=Any)  # Kedro evaluates the hints of every node when it starts
-    TrainedModel = Any
+    TrainedModel = PredictionPage = Any
 
 
-def predict(model: TrainedModel, predict: dict[str, Any]) -> pd.DataFrame:
-    """Classifies every picture below `predict.source`.
+def predict(model: TrainedModel | None, predict: dict[str, Any]) -> tuple[pd.DataFrame, PredictionPage]:
+    """Classifies the pictures of `predict.source`.
 
     Args:
-        model: The trained model.
+        model: The trained model; None where `predict.model` names another.
         predict: The section `predict` of the config.
 
     Returns:
-        A row a picture; see `fovea.evaluation.predict.predict_folder`.
+        The table and the page; see `fovea.prediction.stage.predict`.
     """
     from fovea.config.schema import PredictConfig, parse
-    from fovea.evaluation.predict import predict_folder
+    from fovea.prediction import stage
 
-    config = parse(PredictConfig, predict, "predict")
-    return predict_folder(model, config.source, config.batch_size)
+    return stage.predict(model, parse(PredictConfig, predict, "predict"))

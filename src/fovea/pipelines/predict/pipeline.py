@@ -8,6 +8,7 @@ from fovea.pipelines.predict.nodes import predict
 
 
 def create_pipeline() -> Pipeline:
-    """A trained model and a folder of pictures to a table of predictions."""
+    """A model and pictures to a table and a page of predictions."""
     inputs = ["model", "params:predict"]
-    return Pipeline([node(predict, inputs, "prediction_table", name="predict", tags=["predict"])])
+    outputs = ["prediction_table", "prediction_page"]
+    return Pipeline([node(predict, inputs, outputs, name="predict", tags=["predict"])])

@@ -1,4 +1,4 @@
-"""Finding and reading pictures: every kind of file that may lie in a folder."""
+"""Reading pictures: every kind of file that may lie in a folder."""
 
 from __future__ import annotations
 
@@ -11,9 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fovea.core.errors import UserError
-from fovea.evaluation.pictures import Unreadable, picture_files, read_picture, shown_path
 from fovea.pictures import Limits, decode, examine
+from fovea.prediction.pictures import Unreadable, decoded, file_bytes, shown_path
 
 # A red left and a blue right half, in OpenCV's order of channels.
 PICTURE = np.zeros((20, 40, 3), np.uint8)
@@ -21,35 +20,14 @@ PICTURE[:, :20, 2] = 255
 PICTURE[:, 20:, 0] = 255
 
 
+def read_picture(path: Path, channels: int) -> np.ndarray:
+    return decoded(file_bytes(path), channels)
+
+
 def write(path: Path, picture: np.ndarray = PICTURE) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     assert cv2.imwrite(str(path), picture)
     return path
-
-
-def test_pictures_are_found_at_any_depth_in_order_and_other_files_are_not(tmp_path: Path) -> None:
-    wanted = [write(tmp_path / name) for name in ("a/2.jpg", "a/b/1.png", "c.bmp")]
-    write(tmp_path / "upper.png").rename(tmp_path / "UPPER.PNG")
-    (tmp_path / "notes.txt").write_text("no picture")
-    (tmp_path / "folder.png").mkdir()
-    assert picture_files(tmp_path) == sorted([*wanted, tmp_path / "UPPER.PNG"])
-
-
-def test_a_loop_of_links_ends(tmp_path: Path) -> None:
-    write(tmp_path / "a.png")
-    (tmp_path / "again").symlink_to(tmp_path)
-    assert picture_files(tmp_path) == [tmp_path / "a.png"]
-
-
-@pytest.mark.parametrize(
-    ("name", "words"),
-    [("missing", "does not exist"), ("file.txt", "is a file, not a folder"), ("empty", "holds no picture")],
-)
-def test_a_source_without_pictures_is_refused(tmp_path: Path, name: str, words: str) -> None:
-    (tmp_path / "empty").mkdir()
-    (tmp_path / "file.txt").touch()
-    with pytest.raises(UserError, match=words):
-        picture_files(tmp_path / name)
 
 
 def test_colours_arrive_as_red_green_blue(tmp_path: Path) -> None:
@@ -134,11 +112,11 @@ def unreadable_file(folder: Path, kind: str) -> Path:
         ("pipe", "not a regular file"),
         ("dead link", "the link leads nowhere"),
         ("loop", "the link leads nowhere"),
+        ("nothing", "there is no such file"),
     ],
 )
 def test_what_cannot_be_read_has_a_reason(tmp_path: Path, kind: str, reason: str) -> None:
     path = unreadable_file(tmp_path, kind)
-    assert path in picture_files(tmp_path)
     with pytest.raises(Unreadable, match=reason):
         read_picture(path, 1)
 
