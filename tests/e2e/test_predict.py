@@ -60,7 +60,9 @@ def test_the_last_model_classifies_a_folder(trained: Any) -> None:
     found = table(trained)
     assert found["reason"].iloc[-1] == "not a picture"
     assert found["predicted"].iloc[:-1].tolist() == evaluated(trained)["predicted"].tolist()
-    assert found["probability"].iloc[:-1].tolist() == pytest.approx(evaluated(trained)["probability"].tolist(), abs=1e-5)
+    assert found["probability"].iloc[:-1].tolist() == pytest.approx(
+        evaluated(trained)["probability"].tolist(), abs=1e-5
+    )
     page = (trained.root / "data/08_reporting/predictions/predictions.html").read_text()
     assert page.count("data:image/png;base64,") == COUNT
     assert "bad.jpg</td><td>not a picture" in page
