@@ -26,6 +26,8 @@ COMMANDS = {
     "find-lr": "fovea.commands.find_lr:command",
     "find-batch-size": "fovea.commands.find_batch_size:command",
     "tune": "fovea.commands.tune:command",
+    "register": "fovea.commands.register:command",
+    "promote": "fovea.commands.promote:command",
     "reproduce": "fovea.commands.reproduce:command",
     "ui": "fovea.commands.ui:command",
     "dvc-yaml": "fovea.commands.dvc_yaml:command",

@@ -113,6 +113,9 @@ def test_a_moved_project_keeps_its_artifacts(
     configure()
     with tracking.stage("train", record, "one") as run:
         run.log_text("before", "note.txt")
+    client = MlflowClient(f"sqlite:///{root}/mlflow.db")
+    client.create_registered_model("kept")
+    client.create_model_version("kept", f"{client.get_run(str(run.run_id)).info.artifact_uri}/note.txt", run.run_id)
     moved = root.with_name("moved here")
     shutil.move(root, moved)
     monkeypatch.setenv("FOVEA_ROOT", str(moved))
@@ -125,6 +128,8 @@ def test_a_moved_project_keeps_its_artifacts(
     names = [one.path for one in client.list_artifacts(str(run.run_id))]
     assert names == ["config", "more.txt", "note.txt"]
     assert Path(client.download_artifacts(str(run.run_id), "note.txt")).read_text() == "before"
+    assert client.get_model_version_download_uri("kept", "1").endswith("/note.txt")
+    assert client.get_model_version_download_uri("kept", "1").startswith(moved.as_uri())
 
 
 def test_a_database_copied_alone_leaves_earlier_artifacts_where_they_are(

@@ -56,6 +56,7 @@ def relocate(file: Path, artifacts: Path) -> None:
     columns = [("experiments", "artifact_location")]
     if artifacts.is_dir():
         columns += [("runs", "artifact_uri"), ("logged_models", "artifact_location")]
+        columns += [("model_versions", "source"), ("model_versions", "storage_location")]
     with closing(sqlite3.connect(file, timeout=3.0)) as connection, connection:
         rows = connection.execute("SELECT DISTINCT artifact_location FROM experiments").fetchall()
         for old in _outdated([row[0] for row in rows], new):

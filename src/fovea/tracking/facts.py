@@ -20,6 +20,7 @@ from fovea.core.places import project_root
 from fovea.tracking.params import cut
 
 _LONGEST_TAG = 4000
+_OUTSIDE = ("tracking", "registry", "promote")
 
 
 @dataclass(frozen=True)
@@ -49,8 +50,8 @@ class RunFacts:
 
     @property
     def logged_config(self) -> dict[str, Any]:
-        """The config without `tracking`, which says where the run is kept and not what it is."""
-        return {key: value for key, value in self.config.items() if key != "tracking"}
+        """The config without what says where the run is kept and what comes of it later, and not what it is."""
+        return {key: value for key, value in self.config.items() if key not in _OUTSIDE}
 
 
 def origin_tags(facts: RunFacts) -> dict[str, str]:

@@ -97,6 +97,25 @@ class FoundRun:
             return Path(self.store.client.download_artifacts(self.run_id, name, str(place)))
 
 
+def find_store(wanted: str) -> Store:
+    """Opens the session's store; makes no database where there is none.
+
+    Args:
+        wanted: What is looked for in it, as in ``"run 'latest'"``.
+
+    Raises:
+        UserError: There is no database yet.
+        RunError: MLflow is out of reach.
+    """
+    session = current()
+    uri = session.uri if session is not None else resolve(None)
+    file = sqlite_file(uri)
+    if file is not None and not file.is_file():
+        raise UserError(f"there is no {wanted}: there is no MLflow database at {file} yet; train a model first")
+    with in_reach(uri, f"the {wanted}"):
+        return open_store(uri, session.experiment if session is not None else "fovea")
+
+
 def find_run(named: str) -> FoundRun:
     """Finds a run of the session's experiment; makes no database where there is none.
 
@@ -109,18 +128,12 @@ def find_run(named: str) -> FoundRun:
         UserError: There is no such run, or it was deleted.
         RunError: MLflow is out of reach.
     """
-    session = current()
-    uri = session.uri if session is not None else resolve(None)
-    experiment = session.experiment if session is not None else "fovea"
-    file = sqlite_file(uri)
-    if file is not None and not file.is_file():
-        raise UserError(f"there is no run '{named}': there is no MLflow database at {file} yet; train a model first")
-    with in_reach(uri, f"the run '{named}'"):
-        store = open_store(uri, experiment)
+    store = find_store(f"run '{named}'")
+    with in_reach(store.uri, f"the run '{named}'"):
         found = _candidates(store, named)
         known = [] if found else _names(store)
     if not found:
-        raise UserError(f"there is no run '{named}' in the experiment '{experiment}'{nearest(named, known)}")
+        raise UserError(f"there is no run '{named}' in the experiment '{store.experiment}'{nearest(named, known)}")
     run = next((one for one in found if one.info.status == "FINISHED"), found[0])
     if run.info.lifecycle_stage != "active":
         raise UserError(f"the run {named} was deleted; bring it back with `mlflow runs restore --run-id {named}`")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fovea.config.schema.base import Section, Seed
 from fovea.config.schema.callbacks import AveragingConfig, CallbacksConfig, CheckpointConfig, EarlyStoppingConfig
 from fovea.config.schema.data import AugmentConfig, DataConfig, FileConfig, LoaderConfig, MixConfig, PrepareConfig
-from fovea.config.schema.delivery import ExportConfig, PredictConfig
+from fovea.config.schema.delivery import ExportConfig, PredictConfig, PromoteConfig, RegistryConfig
 from fovea.config.schema.evaluation import CrossvalConfig, EnsembleConfig, EvaluateConfig
 from fovea.config.schema.optim import (
     AdadeltaConfig,
@@ -69,6 +69,8 @@ __all__ = [
     "PolynomialConfig",
     "PredictConfig",
     "PrepareConfig",
+    "PromoteConfig",
+    "RegistryConfig",
     "ScheduleConfig",
     "SgdConfig",
     "StepConfig",
@@ -103,4 +105,6 @@ class Config(Section):
     predict: PredictConfig
     crossval: CrossvalConfig
     ensemble: EnsembleConfig
+    registry: RegistryConfig
+    promote: PromoteConfig
     tracking: TrackingConfig

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from fovea.config.schema.base import Count, Fraction, Positive, Section, Text, Whole
+from fovea.config.schema.base import Count, Fraction, Name, Positive, Section, Share, Text, Whole
 
 
 class ExportConfig(Section):
@@ -55,3 +55,43 @@ class PredictConfig(Section):
     top_k: Count
     gallery: Whole
     batch_size: Count
+
+
+class RegistryConfig(Section):
+    """Under which name a model is registered, and what its card says that no run can know.
+
+    Attributes:
+        name: Of the registered model; None: the name of the data.
+        licence: Of the model, an identifier as in `apache-2.0`; None: the card says that it is unknown.
+        intended_use: What the model is meant for; None: unknown.
+        limitations: What it is not fit for, beside what the run shows; None: nothing is added.
+    """
+
+    name: Name | None
+    licence: Name | None
+    intended_use: Text | None
+    limitations: Text | None
+
+
+class PromoteConfig(Section):
+    """What a challenger must show to become the champion.
+
+    Attributes:
+        confidence: Coverage of the interval of the accuracy difference; 1 minus it is the level of McNemar's test.
+        test: What shows that the challenger is better: McNemar's exact test, or the bootstrap's interval above 0.
+        margin: Part of the test pictures by which a cheaper challenger may be worse, at most.
+        cost: What makes it cheaper: the numbers that it has learnt, or the time for one picture on this CPU.
+        max_cost_ratio: Its cost over the champion's, at most, to count as cheaper.
+        min_acc: Least accuracy.
+        min_class_recall: Least recall of its worst class.
+        max_ece: Largest expected calibration error.
+    """
+
+    confidence: Share
+    test: Literal["mcnemar", "bootstrap"]
+    margin: Fraction
+    cost: Literal["parameters", "latency"]
+    max_cost_ratio: Fraction
+    min_acc: Fraction
+    min_class_recall: Fraction
+    max_ece: Fraction
