@@ -24,7 +24,7 @@ WEIGHTS = f"data/classifier/{classifier.ONNX}"
 """Where the weights lie in the folder of the python function."""
 
 _CLASSIFIER = f"data/classifier/{classifier.FACTS}"
-_STUDIES = {"stage.crossval": "a cross-validation", "stage.ensemble": "an ensemble"}
+_STUDIES = {"stage.crossval": "a cross-validation", "stage.ensemble": "an ensemble", "stage.tune": "a search"}
 _EXPORT = "kedro run --pipelines=export"
 
 
