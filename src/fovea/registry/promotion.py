@@ -155,7 +155,7 @@ def _cost_ratio(challenger: PastRun, champion: PastRun, config: PromoteConfig) -
 
 
 def _version_of(found: FoundRun, shelf: Shelf) -> Version:
-    made = shelf.of_run(found.run_id)
+    made = [version for version in shelf.versions() if version.run_id == found.run_id and WEIGHTS_TAG in version.tags]
     if not made:
         raise UserError(
             f"the run '{found.name}' ({found.run_id}) has no version of '{shelf.name}'; register it first: `kedro "

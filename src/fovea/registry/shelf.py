@@ -71,10 +71,6 @@ class Shelf:
             found = self.store.client.search_model_versions(f"name = '{self.name}'")
         return sorted(map(_version, found), key=lambda one: -one.number)
 
-    def of_run(self, run_id: str) -> list[Version]:
-        """The versions that a run made, the newest first."""
-        return [version for version in self.versions() if version.run_id == run_id]
-
     def holder(self, alias: str) -> Version | None:
         """The version that has an alias."""
         from mlflow.exceptions import MlflowException
