@@ -39,6 +39,8 @@ NOT_RUN = {
     r"debug=": "tests/e2e/test_kedro_run.py",
     r"--pipelines=(crossval|ensemble 'ensemble\.seeds)": "several trainings; tests/e2e/test_studies.py",
     r"^kedro reproduce (RUN|lenet5-\S+)$": "tests/e2e/test_reproduce.py",
+    r"^kedro (register|promote)": "its answer hangs on the gates; tests/e2e/test_promote.py",
+    r"predict\.source=(photos\.zip|holidays)": "tests/e2e/test_predict.py",
     r"experiment=": "fetches data; tests/e2e/test_presets.py",
     r"data=cats_vs_dogs|data=imagenet|data=imagenette": "fetches data; tests/e2e/test_data.py",
     r"data=mnist": "fetches data; tests/e2e/test_kedro_run.py",
