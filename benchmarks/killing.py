@@ -176,6 +176,7 @@ class Attempt:
         os.killpg(self._process.pid, signal.Signals[way])
         try:
             code = self._process.wait(60)
+            code = code if code >= 0 else 128 - code  # as a shell tells it of DVC, which does not hear SIGTERM itself
         except subprocess.TimeoutExpired:
             self._kill_all()
             return [f"{way} was not heard within 60 s"]

@@ -90,11 +90,16 @@ class ProjectHooks:
     def after_pipeline_run(self, pipeline: Pipeline, catalog: CatalogProtocol[Any, Any]) -> None:
         """Ends the run FINISHED and says what came out."""
         from fovea import tracking
-        from fovea.training.workfolder import let_go
+        from fovea.training.workfolder import forget, let_go
 
         runs = tracking.close("FINISHED")
-        let_go(remove=True)
         outputs = pipeline.all_outputs()
+        # DVC notes a stage's outputs after the stage has ended, and deletes those that it has not noted before it runs
+        # the stage again: until a later stage runs, the work folder may be all that is left of the training.
+        is_stage = bool(os.environ.get("DVC_STAGE"))
+        let_go(remove=not (is_stage and "model" in outputs))
+        if is_stage and "metrics" in outputs:
+            forget(catalog.load("model"))
         numbers = {name: catalog.load(name) for name in ("metrics", *_STUDIES) if name in outputs}
         self._publication.end()
         if "prediction_page" in outputs:

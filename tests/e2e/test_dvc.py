@@ -204,3 +204,19 @@ evaluate: {gallery: 4}
     finished = [run.info.status for run in killed.runs()]
     assert finished == ["FINISHED"]
     assert not any(work.glob("*/"))
+
+
+def test_a_training_that_dvc_had_no_time_to_note_is_not_lost(make_project: Callable[..., Any]) -> None:
+    project = make_project("unnoted", "trainer: {max_epochs: 1, limit_batches: 5}\nevaluate: {gallery: 4}\n")
+    project.run("dvc", "repro", "prepare")
+    before = (project.root / "dvc.lock").read_bytes()
+    project.run("dvc", "repro", "train")
+    trained = (project.root / "data/06_models/model/model.safetensors").read_bytes()
+    (project.root / "dvc.lock").write_bytes(before)  # as after a kill at the end of the stage
+
+    again = project.run("dvc", "repro")
+    assert _ran(again.stdout) == ["train", "evaluate"]
+    assert (project.root / "data/06_models/model/model.safetensors").read_bytes() == trained
+    (run,) = project.runs()
+    assert run.data.tags["stage.train"] == run.data.tags["stage.evaluate"] == "done"
+    assert not any((project.root / "data/06_models/_work").glob("*/"))

@@ -171,3 +171,19 @@ def let_go(*, remove: bool) -> None:
         if remove:
             WorkFolder(path).remove()
         lock.close()
+
+
+def forget(model: TrainedModel) -> None:
+    """Removes the work folder of a published model that no stage may have to publish again.
+
+    It stays where another training of the same configuration lies in it by now.
+
+    Args:
+        model: The model at its final place.
+    """
+    work = WorkFolder.of(model.facts["run_name"])
+    if not work.is_finished or work.is_under_way:
+        return
+    records = [folder / RECORD for folder in (work.result, model.path)]
+    if len({record.read_bytes() if record.exists() else b"" for record in records}) == 1:
+        work.remove()
