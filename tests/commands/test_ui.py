@@ -61,10 +61,8 @@ def test_no_free_port_at_all_is_said(taken: int, monkeypatch: pytest.MonkeyPatch
 
 
 def test_links_open_the_table_and_the_curves() -> None:
-    assert server.links("http://127.0.0.1:5000", "1") == {
-        "table": "http://127.0.0.1:5000/#/experiments/1/runs?viewStateShareKey=fovea",
-        "curves": "http://127.0.0.1:5000/#/experiments/1/runs?compareRunsMode=CHART",
-    }
+    view = "http://127.0.0.1:5000/#/experiments/1/runs?workflowType=machine_learning&viewStateShareKey=fovea"
+    assert server.links("http://127.0.0.1:5000", "1") == {"table": view, "curves": f"{view}&compareRunsMode=CHART"}
 
 
 def test_a_server_out_of_reach_is_said(root: Path) -> None:
@@ -109,7 +107,7 @@ def test_serves_until_stopped_and_leaves_nothing(
     assert started.stdout is not None
     try:
         lines = [started.stdout.readline() for _ in range(3)]
-        assert lines[0] == f"table   http://127.0.0.1:{port}/#/experiments/1/runs?viewStateShareKey=fovea\n"
+        assert lines[0] == f"table   {server.links(f'http://127.0.0.1:{port}', '1')['table']}\n"
         assert _get(port) == 200
         assert _processes(f"{root}/mlflow.db")
         if signum == signal.SIGINT:

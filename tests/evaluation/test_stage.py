@@ -49,6 +49,7 @@ class Log:
         self.files: set[str] = set()
         self.texts: dict[str, str] = {}
         self.datasets: list[tuple[Any, ...]] = []
+        self.tags: dict[str, Any] = {}
 
     def log_metrics(self, values: dict[str, float], step: int | None = None) -> None:
         assert step is None
@@ -63,6 +64,9 @@ class Log:
 
     def log_text(self, text: str, name: str) -> None:
         self.texts[name] = text
+
+    def set_tags(self, tags: dict[str, Any]) -> None:
+        self.tags |= tags
 
     def log_dataset(self, *facts: Any) -> None:
         self.datasets.append(facts)
@@ -117,12 +121,16 @@ def test_the_report_tells_of_run_data_and_layers(evaluated: Evaluation) -> None:
 def test_the_run_gets_test_numbers_once_and_the_files(evaluated: Evaluation, run: Log) -> None:
     assert run.metrics == {name: value for name, value in evaluated.metrics.items() if name.startswith("test/")}
     pictures = {"curves", "confusion", "reliability", "roc", "misclassified", "least_sure"}
-    assert run.files == {
+    images = {name for name in run.files if name.startswith("images/")}
+    assert run.files - images == {
         "report/report.html",
         "report/per_class.csv",
         "predictions/predictions.parquet",
         *(f"report/{name}.png" for name in pictures),
     }
+    side_by_side = {name.removeprefix("images/pictures~").partition("+")[0] for name in images}
+    assert side_by_side == {"confusion", "reliability", "roc", "misclassified"}
+    assert run.tags == {"mlflow.loggedImages": True}
     assert run.datasets == [("insects", "ab" * 32, "evaluation", {"pictures": 8})]
 
 

@@ -21,6 +21,8 @@ from fovea.evaluation.report import Findings, Report, write_report
 from fovea.evaluation.showing import embedded, explained_pictures, insides, judged
 from fovea.evaluation.view import view_of
 from fovea.models.layer_rows import LayerRow
+from fovea.tracking.charts import PICTURES
+from fovea.tracking.side_by_side import log_pictures
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,7 +34,6 @@ if TYPE_CHECKING:
     from fovea.training import TrainedModel
 
 log = logging.getLogger("fovea")
-
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
@@ -76,6 +77,7 @@ def evaluate(
             facts["pictures"] = prepared.meta.counts["val"]
             run.log_text(json.dumps(facts, indent=1) + "\n", "calibration/temperature.json")
         run.log_artifacts(report.path, "report")
+        log_pictures(run, {name: path for name in PICTURES if (path := report.path / f"{name}.png").is_file()})
         log_predictions(run, predictions)
         wrong = len(found.outcome.wrong(len(test)))
         log.info("evaluate: %s test pictures, %d misclassified", f"{len(test):,}", wrong)

@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
+
+from fovea.tracking.charts import chart_state
 
 VIEW = "fovea"
 COLUMNS = {
@@ -12,7 +15,7 @@ COLUMNS = {
     "metrics.`val/acc`": 90,
     "tags.`overrides`": 280,
     "params.`optimizer.lr`": 110,
-    "params.`trainer.max_epochs`": 110,
+    "params.`trainer.max_epochs`": 150,
     "params.`seed`": 70,
     "attributes.`Duration`": 90,
     "tags.`choice.model`": 120,
@@ -26,7 +29,7 @@ DATA_SUFFIX = "-data"
 """Of the experiment whose runs are versions of the data."""
 
 _DATA_COLUMNS = {"params.`prepare.resize`": 110, "params.`classes`": 80, "attributes.`Dataset`": 200}
-_FIXED = ("attributes.`Run Name`", "runDateAndNestInfo")
+_FIXED = {"attributes.`Run Name`": 230, "runDateAndNestInfo": 150}
 
 
 def experiment_tags(experiment: str) -> dict[str, str]:
@@ -35,17 +38,18 @@ def experiment_tags(experiment: str) -> dict[str, str]:
     return {
         "mlflow.note.content": Path(__file__).with_name("data.md" if of_data else "guide.md").read_text("utf-8"),
         "mlflow.experimentKind": "custom_model_development",
-        f"mlflow.sharedViewState.{VIEW}": _saved_view(_DATA_COLUMNS if of_data else COLUMNS),
+        f"mlflow.sharedViewState.{VIEW}": _saved_view(_DATA_COLUMNS, {}) if of_data else _saved_view(COLUMNS, chart_state()),
     }
 
 
-def _saved_view(columns: Mapping[str, int]) -> str:
+def _saved_view(columns: Mapping[str, int], charts: Mapping[str, Any]) -> str:
     """A view as MLflow's "Save as new view" stores it; a UI that does not know it ignores it."""
     state = {
         "orderByKey": "attributes.start_time",
         "orderByAsc": False,
         "selectedColumns": list(columns),
         "columnOrder": [*_FIXED, *columns],
-        "columnWidths": dict(columns),
+        "columnWidths": {**_FIXED, **columns},
+        **charts,
     }
     return json.dumps({"name": "Fovea", "createdAt": 0, "updatedAt": 0, "state": json.dumps(state)})

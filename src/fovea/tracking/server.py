@@ -60,9 +60,9 @@ def _is_free(port: int) -> bool:
 
 
 def links(base: str, experiment_id: str) -> dict[str, str]:
-    """Where to look: the table with the columns to compare by, and the curves."""
-    runs = f"{base}/#/experiments/{experiment_id}/runs"
-    return {"table": f"{runs}?viewStateShareKey={VIEW}", "curves": f"{runs}?compareRunsMode=CHART"}
+    """Where to look: the table with the columns to compare by, and the curves; with the menu for models, not chats."""
+    view = f"{base}/#/experiments/{experiment_id}/runs?workflowType=machine_learning&viewStateShareKey={VIEW}"
+    return {"table": view, "curves": f"{view}&compareRunsMode=CHART"}
 
 
 @contextmanager
