@@ -27,6 +27,30 @@ _SWITCHES = (
     f"--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE {HOST}",
 )
 _PATIENCE = 240_000.0  # milliseconds that a step may take, on a machine that is busy with other things
+_CONTRAST = """() => {
+  const parts = colour => colour.match(/[\\d.]+/g).map(Number);
+  const bright = colour => parts(colour).slice(0, 3).map(level => level / 255)
+    .map(level => level <= 0.04045 ? level / 12.92 : ((level + 0.055) / 1.055) ** 2.4)
+    .reduce((sum, level, channel) => sum + level * [0.2126, 0.7152, 0.0722][channel], 0);
+  const ground = one => {
+    for (; one; one = one.parentElement) {
+      const colour = getComputedStyle(one).backgroundColor;
+      if ((parts(colour)[3] ?? 1) > 0) return colour;
+    }
+    return 'rgb(255, 255, 255)';
+  };
+  const found = new Set();
+  for (const one of document.body.querySelectorAll('*')) {
+    const text = [...one.childNodes].filter(node => node.nodeType === 3).map(node => node.data.trim()).join(' ').trim();
+    if (!text || !one.getClientRects().length) continue;
+    const style = getComputedStyle(one);
+    const colour = one.closest('svg') ? style.fill : style.color;
+    const [low, high] = [bright(colour), bright(ground(one))].sort((a, b) => a - b);
+    const ratio = (high + 0.05) / (low + 0.05);
+    if (ratio < 4.5) found.add(`${text.slice(0, 40)}: ${ratio.toFixed(1)}`);
+  }
+  return [...found];
+}"""
 _AT_HAND = ("data", "blob", "about", "file")
 
 
@@ -78,6 +102,11 @@ class Window:
               return pictures.filter(one => !one.naturalWidth).map(one => one.alt || one.src.slice(0, 80));
             }"""
         )
+        return found
+
+    def faint(self) -> list[str]:
+        """Texts that stand out too little from what is behind them: a contrast below 4.5 (WCAG 2.1, 1.4.3)."""
+        found: list[str] = self.page.evaluate(_CONTRAST)
         return found
 
     def overflow(self) -> int:

@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from fovea.core.errors import RunError
 from fovea.tracking.run import NullRun
 from fovea.tracking.side_by_side import log_pictures
 
@@ -49,8 +48,3 @@ def test_pictures_logged_again_take_the_place_of_the_first(picture: Path) -> Non
     log_pictures(run, {"two": picture, "one": picture})
     assert run.files == before
     assert len(before) == 4
-
-
-def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
-    with pytest.raises(RunError, match="writing the pictures for MLflow"):
-        log_pictures(Kept(), {"one": tmp_path / "none.png"})

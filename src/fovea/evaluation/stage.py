@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("fovea")
 
+
 @dataclass(frozen=True, eq=False)
 class Evaluation:
     """What the stage gives.

@@ -16,7 +16,7 @@ _FIRST, _DIFFERENCES = "at a glance", "parameters that differ"
 _SECTIONS: dict[str, dict[str, Any]] = {
     _FIRST: {"columns": 3, "cardHeight": 400},
     _DIFFERENCES: {"columns": 1, "cardHeight": 400},
-    GROUP: {"columns": 1, "cardHeight": 420},
+    GROUP: {"columns": 1, "cardHeight": 560},
     "val": {},
     "train": {},
     # Ends of intervals, seconds and the like begin folded. MLflow names the last one itself.
@@ -35,25 +35,18 @@ def chart_state() -> dict[str, Any]:
         _difference(),
         *(_picture(name) for name in PICTURES),
     ]
-    shared = {"display": True, "isReordered": True, "deleted": False, "isGenerated": True}
     return {
         "compareRunCharts": cards,
-        "compareRunSections": [
-            {"uuid": _uuid(name), "name": name, **shared, **layout} for name, layout in _SECTIONS.items()
-        ],
+        "compareRunSections": [{"uuid": name, "name": name, "display": True, **layout} for name, layout in _SECTIONS.items()],
         # Else MLflow sorts the sections by name.
         "isAccordionReordered": True,
         "hideEmptyCharts": True,
     }
 
 
-def _uuid(name: str) -> str:
-    return f"fovea {name}"
-
-
 def _card(kind: str, section: str, name: str, **more: Any) -> dict[str, Any]:
-    base = {"deleted": False, "isGenerated": True, "runsCountToCompare": _RUNS, "displayName": name}
-    return {"type": kind, "uuid": _uuid(f"{kind} {name}"), "metricSectionId": _uuid(section), **base, **more}
+    base = {"runsCountToCompare": _RUNS, "displayName": name}
+    return {"type": kind, "uuid": f"{kind} {name}", "metricSectionId": section, **base, **more}
 
 
 def _line(*metrics: str) -> dict[str, Any]:
@@ -64,7 +57,6 @@ def _line(*metrics: str) -> dict[str, Any]:
         " and ".join(metrics),
         metricKey=metrics[0],
         selectedMetricKeys=list(metrics),
-        lineSmoothness=0,
         xAxisKey="step",
         xAxisScaleType="linear",
         scaleType="linear",
@@ -72,7 +64,6 @@ def _line(*metrics: str) -> dict[str, Any]:
         selectedXAxisMetricKey="",
         yAxisKey="metric",
         yAxisExpressions=[],
-        ignoreOutliers=False,
         useGlobalXaxisKey=True,
         useGlobalLineSmoothing=True,
     )

@@ -35,10 +35,11 @@ _FIXED = {"attributes.`Run Name`": 230, "runDateAndNestInfo": 150}
 def experiment_tags(experiment: str) -> dict[str, str]:
     """The tags of a new experiment; a user's later changes to them stand."""
     of_data = experiment.endswith(DATA_SUFFIX)
+    view = _saved_view(_DATA_COLUMNS, {}) if of_data else _saved_view(COLUMNS, chart_state())
     return {
         "mlflow.note.content": Path(__file__).with_name("data.md" if of_data else "guide.md").read_text("utf-8"),
         "mlflow.experimentKind": "custom_model_development",
-        f"mlflow.sharedViewState.{VIEW}": _saved_view(_DATA_COLUMNS, {}) if of_data else _saved_view(COLUMNS, chart_state()),
+        f"mlflow.sharedViewState.{VIEW}": view,
     }
 
 
@@ -52,4 +53,6 @@ def _saved_view(columns: Mapping[str, int], charts: Mapping[str, Any]) -> str:
         "columnWidths": {**_FIXED, **columns},
         **charts,
     }
-    return json.dumps({"name": "Fovea", "createdAt": 0, "updatedAt": 0, "state": json.dumps(state)})
+    # Without blanks: an older server takes no more than 5,000 characters.
+    inner = json.dumps(state, separators=(",", ":"))
+    return json.dumps({"name": "Fovea", "createdAt": 0, "updatedAt": 0, "state": inner}, separators=(",", ":"))
