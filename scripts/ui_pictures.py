@@ -40,8 +40,9 @@ def keep(name: str, png: bytes) -> None:
         sys.exit(f"{path} has {size:,} bytes, at most {_MOST_BYTES:,} are wanted; take fewer colours")
 
 
-def shoot(project: Path, base: str, experiment_id: str, runs: list[str]) -> None:
-    """Goes through the pages; `runs` are the ids, the first run first."""
+def shoot(project: Path, base: str, experiment_id: str, runs: dict[str, str]) -> None:
+    """Goes through the pages; `runs` are the ids by name, the first run first."""
+    names = list(runs)
     with chromium() as browser, window(browser, *_SIZE) as one:
         pages = MlflowPages(one, base, experiment_id)
 
@@ -51,12 +52,14 @@ def shoot(project: Path, base: str, experiment_id: str, runs: list[str]) -> None
 
         pages.table()
         settled("table")
+        pages.compare(names[:2])
+        settled("compare_runs")
         area = pages.charts()
         settled("charts")
         area.get_by_text("pictures (6)").scroll_into_view_if_needed()
         area.evaluate("(area, by) => area.scrollBy(0, by)", 420)
         settled("side_by_side")
-        pages.artifact(runs[1], "report/report.html")
+        pages.artifact(runs[names[1]], "report/report.html")
         pages.html().locator("h1").wait_for()
         settled("report")
         _compared(one.page.goto, project, settled)
@@ -75,7 +78,8 @@ def main() -> None:
 
     project = Path(sys.argv[1]).resolve()
     store = open_store(f"sqlite:///{project}/mlflow.db", "fovea")
-    runs = [run.info.run_id for run in store.client.search_runs([store.experiment_id])][::-1]
+    found = store.client.search_runs([store.experiment_id])
+    runs = {run.info.run_name: run.info.run_id for run in reversed(found)}
     port = choose_port(None)
     PICTURES.mkdir(exist_ok=True)
     with serving(store.uri, port):

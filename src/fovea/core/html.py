@@ -31,7 +31,8 @@ h1 { font-size: 1.4rem; } h2 { font-size: 1.1rem; margin-top: 2.5rem; border-bot
 img { max-width: 100%; height: auto; } figure { display: inline-block; margin: 0 1rem 1rem 0; vertical-align: top; }
 table { border-collapse: collapse; font-size: 0.9rem; font-variant-numeric: tabular-nums; }
 th, td { text-align: left; vertical-align: top; padding: 0.1rem 1rem 0.1rem 0; border-bottom: 1px solid var(--line); }
-td.number, th.number { text-align: right; }
+/* In a narrow window a table scrolls; its words and numbers stay whole. */
+th, td { overflow-wrap: break-word; } td.number, th.number { text-align: right; white-space: nowrap; }
 .scroll { overflow-x: auto; }
 img.photo { margin: 0 0.25rem 0.25rem 0; vertical-align: top; } img.pixels { image-rendering: pixelated; }
 .gallery { display: flex; flex-wrap: wrap; gap: 1rem; align-items: flex-start; margin: 1rem 0; }

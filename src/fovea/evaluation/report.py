@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -162,12 +163,17 @@ def _body(findings: Findings, pictures: Mapping[str, bytes], classes: pd.DataFra
     yield html.table(["split", "pictures"], findings.counts.items())
     if findings.config:
         yield html.heading("Config")
-        yield html.table(["key", "value"], ((key, str(value)) for key, value in html.flat(findings.config).items()))
+        yield html.table(["key", "value"], ((key, _written(value)) for key, value in html.flat(findings.config).items()))
     if findings.layers:
         yield html.heading("Layers")
         yield html.table(
             HEAD, [*(row.cells() for row in findings.layers), ("total", "", "", *totals(findings.layers), "", "")]
         )
+
+
+def _written(value: Any) -> str:
+    """A value of the configuration as MLflow shows it too: `null`, `true`, `[0.9, 0.999]`."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
 
 
 def _robustness(findings: Findings, pictures: Mapping[str, bytes]) -> Iterator[str]:

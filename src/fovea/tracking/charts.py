@@ -37,7 +37,9 @@ def chart_state() -> dict[str, Any]:
     ]
     return {
         "compareRunCharts": cards,
-        "compareRunSections": [{"uuid": name, "name": name, "display": True, **layout} for name, layout in _SECTIONS.items()],
+        "compareRunSections": [
+            {"uuid": name, "name": name, "display": True, **layout} for name, layout in _SECTIONS.items()
+        ],
         # Else MLflow sorts the sections by name.
         "isAccordionReordered": True,
         "hideEmptyCharts": True,
