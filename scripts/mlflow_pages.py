@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 _CHARTS = "experiment-view-compare-runs-chart-area"
 
+_PANEL = "experiment-view-compare-runs-card"
+_STEPS = 20
 _MENU = "workflowType=machine_learning"  # that for models, not for chats
 
 # MLflow unfolds a chat on the first visit; these are the pages of one who has closed it.
@@ -48,6 +50,18 @@ class MlflowPages:
         area.locator(".js-plotly-plot").first.wait_for()
         return area
 
+    def panel(self, title: str) -> Locator:
+        """Opens the chart view and scrolls to a panel; MLflow draws only those that are in view."""
+        area = self.charts()
+        panel = area.get_by_test_id(_PANEL).filter(has_text=title)
+        for _ in range(_STEPS):
+            if panel.count():
+                break
+            area.evaluate("area => area.scrollBy(0, 250)")
+            self.page.wait_for_timeout(500)
+        panel.first.scroll_into_view_if_needed()
+        return panel.first
+
     def columns(self) -> list[str]:
         """The names at the top of the table, as far as they are in view."""
         return [text.strip() for text in self.page.locator(".ag-header-cell").all_inner_texts() if text.strip()]
@@ -68,10 +82,10 @@ class MlflowPages:
         self.page.get_by_role("heading", name=re.compile("Comparing")).wait_for()
 
     def comparison(self, run_ids: Sequence[str]) -> None:
-        """Opens the comparison of runs by its address; waits for the table of their parameters."""
+        """Opens the comparison of runs by its address; waits until it names them."""
         runs, experiments = (quote(json.dumps(ids)) for ids in (list(run_ids), [self._experiment_id]))
         self._go(f"/#/compare-runs?{_MENU}&runs={runs}&experiments={experiments}")
-        self.page.get_by_text("optimizer.lr").first.wait_for()
+        self.page.get_by_role("heading", name=re.compile("Comparing")).wait_for()
 
     def run(self, run_id: str, tab: str = "") -> None:
         """Opens the page of a run: its overview, or `artifacts`, `model-metrics`."""

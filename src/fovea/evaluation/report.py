@@ -163,7 +163,9 @@ def _body(findings: Findings, pictures: Mapping[str, bytes], classes: pd.DataFra
     yield html.table(["split", "pictures"], findings.counts.items())
     if findings.config:
         yield html.heading("Config")
-        yield html.table(["key", "value"], ((key, _written(value)) for key, value in html.flat(findings.config).items()))
+        yield html.table(
+            ["key", "value"], ((key, _written(value)) for key, value in html.flat(findings.config).items())
+        )
     if findings.layers:
         yield html.heading("Layers")
         yield html.table(

@@ -13,7 +13,7 @@ from fovea.tracking.run import Run
 
 FOLDER = "images"
 
-_THUMBNAIL = 800  # pixels of the longer side: numbers in a matrix can be read; MLflow's own 256 are too few
+_THUMBNAIL = 400  # pixels of the longer side: two or three fit beside each other; a click shows the whole picture
 _QUALITY = 80
 _MARK = "mlflow.loggedImages"
 
