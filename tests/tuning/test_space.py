@@ -64,9 +64,16 @@ def test_rounding_never_leaves_the_range(drawn: float, said: str) -> None:
 def test_a_grid_is_every_combination_the_last_parameter_fastest() -> None:
     space = _space("grid", a=[1, "x"], b={"low": 0.0, "high": 0.5, "step": 0.25}, c={"low": 3, "high": 4})
     points = list(grid_of(space))
-    assert space.trials == len(points) == 2 * 3 * 2
+    assert space.combinations == len(points) == 2 * 3 * 2
+    assert [space.trials(), space.trials(5), space.trials(99)] == [12, 5, 12]
     assert points[:3] == [{"a": "1", "b": 0.0, "c": 3}, {"a": "1", "b": 0.0, "c": 4}, {"a": "1", "b": 0.25, "c": 3}]
     assert points[-1] == {"a": "x", "b": 0.5, "c": 4}
+
+
+def test_the_number_of_trials_is_that_of_the_command_or_of_the_space() -> None:
+    raw = {"parameters": {"a": {"low": 0.0, "high": 1.0}}}
+    assert [Space.of("a", raw).trials(), Space.of("a", raw).trials(3)] == [20, 3]
+    assert Space.of("a", {**raw, "n_trials": 7}).trials() == 7
 
 
 def test_the_ends_are_tried_one_at_a_time() -> None:

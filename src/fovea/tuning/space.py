@@ -61,10 +61,15 @@ class Space:
         return space
 
     @property
-    def trials(self) -> int:
-        """How many trials the search has, unless the command says otherwise."""
-        grid = len(list(grid_of(self))) if self.config.sampler == "grid" else _TRIALS
-        return self.config.n_trials or grid
+    def combinations(self) -> int | None:
+        """Of a grid; None: it is none."""
+        return sum(1 for _ in grid_of(self)) if self.config.sampler == "grid" else None
+
+    def trials(self, wished: int | None = None) -> int:
+        """How many trials the search has: as the command says, or the space, or the grid; never more than that has."""
+        most = self.combinations
+        trials = wished or self.config.n_trials or most or _TRIALS
+        return trials if most is None else min(trials, most)
 
 
 def read_space(conf: Path, name: str) -> Space:

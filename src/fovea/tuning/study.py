@@ -8,7 +8,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from fovea import tracking
 from fovea.core.digest import data_digest
@@ -124,8 +124,6 @@ def _plan(
     with atomic_directory(conf) as temporary:
         shutil.copytree(recipe.conf, temporary, dirs_exist_ok=True)
     space, minutes = ledger.space, ledger.space.config.timeout_minutes
-    most = len(ledger.rows()) if space.config.sampler == "grid" else None
-    trials = wish.trials or space.trials
     return Plan(
         study=name,
         database=str(ledger.file),
@@ -137,7 +135,7 @@ def _plan(
         overrides=recipe.overrides,
         address=prepared.address,
         parent=None,
-        trials=trials if most is None else min(trials, most),
+        trials=space.trials(wish.trials),
         since=len(ledger.rows()),
         deadline=None if minutes is None else time.time() + 60 * minutes,
         max_epochs=base.job.trainer.max_epochs,
@@ -175,5 +173,4 @@ def facts_of(base: Composed, overrides: Sequence[str], command: str) -> tracking
         overrides: Of the command line.
         command: As typed.
     """
-    plain: dict[str, Any] = dict(base.config)
-    return tracking.RunFacts(plain, base.choices, tuple(overrides), command)
+    return tracking.RunFacts(base.config, base.choices, tuple(overrides), command)
