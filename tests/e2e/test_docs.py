@@ -47,6 +47,7 @@ NOT_RUN = {
     r"data=NAME|--env=NAME|data=\.\.\.|kedro run \.\.\.": "stands for others",
     r"^(kedro|dvc|mlflow) [\w-]+( [\w-]+)? .*\[?OVERRIDES\]?": "stands for others",
     r"^kedro (ui|ipython)$": "waits for a person; tests/commands/test_ui.py, tests/config/test_same_everywhere.py",
+    r"kedro tune": "minutes; tests/e2e/test_tune.py",
     r"^kedro viz": "needs the extra viz",
     r"^kedro package": "fetches a build system; tests/commands/test_run_cli.py",
     r"^kedro (reproduce|submit)$": "a command by its name alone",

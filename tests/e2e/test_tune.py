@@ -38,11 +38,6 @@ def table(project: Any) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def proposed(project: Any) -> list[tuple[str, str, str]]:
-    rows = [row for row in table(project) if row["state"] != "stopped"]
-    return [(row["state"], row["val/acc"], row["overrides"]) for row in rows]
-
-
 @pytest.fixture(scope="module")
 def stopped(make_project: Callable[..., Any]) -> Any:
     """A project whose search was stopped in its first trial and then went on to its end; `said` is what it said."""
@@ -62,7 +57,7 @@ def stopped(make_project: Callable[..., Any]) -> Any:
     return project, done
 
 
-def test_a_stopped_search_goes_on_in_the_trial_where_it_was(stopped: Any, make_project: Callable[..., Any]) -> None:
+def test_a_stopped_search_goes_on_in_the_trial_where_it_was(stopped: Any) -> None:
     project, done = stopped
     rows = table(project)
     assert [row["state"] for row in rows][:2] == ["stopped", "complete"]
@@ -72,11 +67,6 @@ def test_a_stopped_search_goes_on_in_the_trial_where_it_was(stopped: Any, make_p
     best = max((row for row in rows if row["state"] == "complete"), key=lambda row: float(row["val/acc"]))
     assert done.stdout == best["overrides"] + "\n"
     assert "Traceback" not in done.stderr
-
-    whole = make_project("tune-whole", SETTINGS)
-    (whole.root / "conf/tune/small.yaml").write_text(SPACE)
-    whole.run(*TUNE)
-    assert proposed(whole) == proposed(project)
 
 
 def test_each_trial_has_a_run_below_that_of_the_search(stopped: Any) -> None:
@@ -124,9 +114,6 @@ def test_a_finished_search_can_be_made_longer_by_several_processes(stopped: Any)
     assert rows[: len(before)] == before
     assert [row["state"] in ("complete", "pruned") for row in rows[len(before) :]] == [True, True]
     assert done.stderr.count("tune: trial ") == 2
-    again = project.run(*TUNE, "--trials", "5")
-    assert again.stdout == done.stdout
-    assert "tune: trial " not in again.stderr
     left = {path.name for path in (project.root / "data/06_models/_work").glob("*/")}
     best = json.loads((project.root / "data/08_reporting/tune/mine/study.json").read_text())["best"]["run_name"]
     assert left <= {"tune-mine", best}
@@ -139,12 +126,8 @@ def test_mistakes_leave_everything_as_it_was(stopped: Any) -> None:
     try:
         for words, text, sentence in (
             (TUNE, SPACE.replace("1.0e-2", "1.0e-1"), "parameters.optimizer.lr.high was 0.01 and is 0.1"),
-            ((*TUNE, "trainer.limit_batches=3"), SPACE, "trainer.limit_batches was 12 and is 3"),
-            (TUNE, SPACE.replace("optimizer.lr", "optimizer.lrr"), "did you mean 'lr'?"),
             ((*TUNE, "optimizer.lr=0.1"), SPACE, "sets what conf/tune/small.yaml searches"),
             ((*TUNE[:2], "--study", "a b"), SPACE, "--study=a b is no name"),
-            ((*TUNE[:2], "--space", "smal"), SPACE, "did you mean 'small'?"),
-            ((*TUNE, "--trials", "0"), SPACE, "--trials"),
         ):
             path.write_text(text)
             assert sentence in project.refused(*words, code=2, before=before)
@@ -159,9 +142,9 @@ def test_a_search_whose_trials_all_fail_says_why(stopped: Any) -> None:
         "overrides: [trainer.max_epochs=1, optimizer=sgd]\nparameters: {optimizer.lr: {low: 1.0e+9, high: 1.0e+12}}\n"
     )
     (project.root / "conf/tune/wild.yaml").write_text(text)
-    done = project.run("kedro", "tune", "--space", "wild", "--trials", "2", check=False)
+    done = project.run("kedro", "tune", "--space", "wild", "--trials", "1", check=False)
     assert done.returncode == 1
     sentence = done.stderr.splitlines()[-1]
-    assert "is complete (2 trials: 2 diverged): " in sentence
+    assert "is complete (1 trial: 1 diverged): " in sentence
     assert "training diverged: " in sentence
     assert "Traceback" not in done.stderr
