@@ -108,6 +108,7 @@ class Shelf:
                 run_id,
                 tags={name: cut(value, _LONGEST_TAG) for name, value in tags.items()},
                 description=cut(description, _LONGEST_DESCRIPTION),
+                await_creation_for=None,  # type: ignore[arg-type]  # MLflow has it at once; waiting only writes a line
             )
         return _version(made)
 

@@ -9,10 +9,8 @@ from urllib.parse import quote
 
 from fovea.core.errors import UserError, nearest
 from fovea.core.files import atomic_directory
-from fovea.tracking.finding import FetchedModel, in_reach
-from fovea.tracking.session import current
-from fovea.tracking.store import Store, open_store
-from fovea.tracking.uri import resolve, sqlite_file
+from fovea.tracking.finding import FetchedModel, find_store, in_reach
+from fovea.tracking.store import Store
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -38,21 +36,16 @@ def fetch_registered(uri: str, cache: Path) -> FetchedModel:
     found = _FORM.fullmatch(uri)
     if found is None:
         raise UserError(f"'{uri}' is no registered model; write models:/NAME@alias or models:/NAME/version")
-    session = current()
-    place = session.uri if session is not None else resolve(None)
-    file = sqlite_file(place)
-    if file is not None and not file.is_file():
-        raise UserError(f"there is no model '{uri}': there is no MLflow database at {file} yet; train a model first")
     what = f"the model '{uri}'"
-    with in_reach(place, what):
-        store = open_store(place, session.experiment if session is not None else "fovea")
+    store = find_store(f"model '{uri}'")
+    with in_reach(store.uri, what):
         version, models = _version(store.client, **found.groupdict())
     if version is None:
         raise _unknown(uri, models, **found.groupdict())
     folder = cache / "registered" / quote(version.name, safe="") / str(version.version)
     if not folder.is_dir():
         with atomic_directory(folder) as temporary:
-            with in_reach(place, what):
+            with in_reach(store.uri, what):
                 is_there = _download(store, version, temporary)
             if not is_there:
                 raise UserError(f"the files of {what} were deleted from MLflow's artifacts; name another version")
