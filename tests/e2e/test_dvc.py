@@ -213,6 +213,7 @@ def test_a_training_that_dvc_had_no_time_to_note_is_not_lost(make_project: Calla
     project.run("dvc", "repro", "train")
     trained = (project.root / "data/06_models/model/model.safetensors").read_bytes()
     (project.root / "dvc.lock").write_bytes(before)  # as after a kill at the end of the stage
+    shutil.rmtree(project.root / ".dvc/cache/runs")
 
     again = project.run("dvc", "repro")
     assert _ran(again.stdout) == ["train", "evaluate"]
