@@ -50,12 +50,17 @@ def command(overrides: tuple[str, ...], output: Path | None, count: int, env: st
     logs.configure()
     job, prepared = prepared_job(overrides, env)
     folder = output if output is not None else project_root() / FOLDER
-    page = write(_preview(job, prepared, count), folder)
+    page = write(preview_of(job, prepared, count), folder)
     click.echo(f"The preview is in {page}")
 
 
-def _preview(job: TrainJob, prepared: PreparedData, count: int) -> Preview:
+def preview_of(job: TrainJob, prepared: PreparedData, count: int) -> Preview:
     """Everything that is drawn.
+
+    Args:
+        job: The training, as `composed.prepared_job` gives it.
+        prepared: Its data.
+        count: Pictures of each class.
 
     Raises:
         UserError: The augmentation is wrong, or there are too few pictures for a batch.

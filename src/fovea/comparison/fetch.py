@@ -15,8 +15,8 @@ from fovea.comparison.recipe import RESOLVED, Recipe, recipe_of
 from fovea.core.errors import RunError, UserError
 from fovea.core.files import explained, scratch_directory
 from fovea.core.places import project_root
-from fovea.tracking.finding import FoundRun, find_run
-from fovea.training.result import FACTS, RECORD
+from fovea.tracking.finding import MODEL, FoundRun, find_run
+from fovea.training.result import FACTS, HISTORY, RECORD
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -53,7 +53,7 @@ def read(found: FoundRun) -> PastRun:
     """
     with _scratch() as place:
         environment = found.artifact(ENVIRONMENT, place)
-        facts = found.artifact(f"model/{FACTS}", place)
+        facts = found.artifact(f"{MODEL}/{FACTS}", place)
         return PastRun(
             run_id=found.run_id,
             name=found.name,
@@ -65,6 +65,26 @@ def read(found: FoundRun) -> PastRun:
             model=_facts(facts),
             predictions=_predictions(found, place),
         )
+
+
+def history(found: FoundRun) -> pd.DataFrame:
+    """The curves of a run: a row an epoch, with the columns `epoch`, `train/loss`, `val/acc` and so on.
+
+    Raises:
+        UserError: The run is not one of a training, or it did not come to its end.
+        RunError: Its curves are damaged, or MLflow is out of reach.
+    """
+    import pandas as pd
+
+    who = f"the run '{found.name}' ({found.run_id}, {found.run.info.status})"
+    with _scratch() as place:
+        path = found.artifact(f"{MODEL}/{HISTORY}", place)
+        if path is None:
+            raise UserError(f"{who} holds no trained model with its curves; name the run of one training that finished")
+        try:
+            return pd.DataFrame(json.loads(path.read_text(encoding="utf-8")))
+        except ValueError as error:
+            raise RunError(f"the artifact {MODEL}/{HISTORY} of {who} is damaged ({error})") from error
 
 
 def recipe(found: FoundRun) -> Recipe:
