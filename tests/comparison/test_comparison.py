@@ -79,6 +79,18 @@ def test_only_what_differs_is_listed(past: Past) -> None:
     assert origins([first, second]) == [("uncommitted changes", ["false", None])]
 
 
+def test_frames_are_the_tables_that_have_rows(past: Past) -> None:
+    runs = [
+        past(name, "a", "a", params={"seed": seed}, metrics={"test/acc": acc})
+        for name, seed, acc in (("one", "0", 0.5), ("two", "1", 0.75))
+    ]
+    frames = compare(runs, 0.95).frames()
+    assert list(frames) == ["Metrics of the test pictures", "Parameters that differ", "Cost"]
+    table = frames["Parameters that differ"]
+    assert (table.index.name, list(table.index), list(table.columns)) == ("parameter", ["seed"], ["one", "two"])
+    assert frames["Metrics of the test pictures"].loc["test/acc"].tolist() == ["0.5000", "0.7500"]
+
+
 def test_packages_of_a_run_that_does_not_tell_do_not_differ(past: Past) -> None:
     known = packages_of("numpy==2.3.1\n\ntorch==2.14.1\nodd\n")
     assert known == {"numpy": "2.3.1", "torch": "2.14.1"}

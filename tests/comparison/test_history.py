@@ -31,7 +31,7 @@ def test_curves_are_a_row_an_epoch() -> None:
 
 
 def test_a_run_without_a_model_is_refused() -> None:
-    with pytest.raises(UserError, match="'lenet5-digits-0' .* holds no trained model with its curves"):
+    with pytest.raises(UserError, match=r"'lenet5-digits-0' .* holds no trained model with its curves"):
         history(found(None))
 
 

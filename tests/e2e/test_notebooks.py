@@ -81,9 +81,8 @@ def test_augmentation(execute: Callable[[str], Read]) -> None:
 
 def test_what_the_layers_see(execute: Callable[[str], Read]) -> None:
     read = execute("04_what_the_layers_see")
-    assert "61,706" in read.text or "61706" in read.text, "LeNet-5's parameters"
+    assert "61706" in read.text.replace(",", ""), "LeNet-5's parameters"
     assert "28 -> 14" in read.text
-    assert "4,652,008" not in read.text, "the published head is for 1,000 classes, this one is not"
     assert min(read.accuracies().values()) > 85
     assert len(read.pictures) >= 12
 
@@ -93,7 +92,8 @@ def test_transfer_learning(execute: Callable[[str], Read]) -> None:
     accuracy = read.accuracies()
     (scratch,) = (value for name, value in accuracy.items() if name.startswith("lenet5"))
     head, *_ = (value for name, value in accuracy.items() if name.startswith("efficientnet_lite0"))
-    assert scratch < 50 < 80 < head
+    assert scratch < 50
+    assert head > 80
     assert len(read.pictures) >= 4
 
 

@@ -22,7 +22,7 @@ _MARKS = "osD^vPX"
 
 
 def curves(histories: Mapping[str, pd.DataFrame], columns: Sequence[str]) -> Figure:
-    """A panel a column, a line a run, epochs aligned; the panels of one kind, as `train/acc` and `val/acc`, share an axis.
+    """A panel a column, a line a run, epochs aligned; panels of one kind, as `train/acc` and `val/acc`, share an axis.
 
     Args:
         histories: By the name of the run, a row an epoch: `epoch` and the columns; a column that is not there, or not
@@ -41,7 +41,10 @@ def curves(histories: Mapping[str, pd.DataFrame], columns: Sequence[str]) -> Fig
         for number, (name, history) in enumerate(histories.items()):
             if column in history.columns:
                 known = history[["epoch", column]].dropna()
-                style: dict[str, Any] = {"color": COLOURS[number % len(COLOURS)], "marker": _MARKS[number % len(_MARKS)]}
+                style: dict[str, Any] = {
+                    "color": COLOURS[number % len(COLOURS)],
+                    "marker": _MARKS[number % len(_MARKS)],
+                }
                 (lines[name],) = axes.plot(known["epoch"], known[column], markersize=3, **style)
         dress(axes, "epoch", column)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))

@@ -88,6 +88,18 @@ class Comparison:
         yield "origin", "Data, code and machine that differ", differences.origins(self.runs)
         yield "package", "Packages that differ", differences.packages(self.runs)
 
+    def frames(self) -> dict[str, pd.DataFrame]:
+        """The tables by their titles, a row a name and a column a run; those without rows are left out."""
+        import pandas as pd
+
+        return {
+            title: pd.DataFrame(
+                [list(values) for _, values in rows], [name for name, _ in rows], self.labels
+            ).rename_axis(column)
+            for column, title, rows in self.tables()
+            if rows
+        }
+
     def changed(self) -> pd.DataFrame:
         """A row a picture that changed: run, change, id, label, first and second prediction with probabilities."""
         import pandas as pd

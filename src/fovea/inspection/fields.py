@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,7 +36,10 @@ def receptive_fields(image: NDArray[np.uint8], rows: Sequence[LayerRow], title: 
     axes = figure.add_subplot()
     axes.imshow(np.broadcast_to(image, (height, width, 3)), extent=(0, width, height, 0), interpolation="nearest")
     for place, (name, (tall, wide)) in enumerate(fields):
-        style = {"edgecolor": COLOURS[place % len(COLOURS)], "linestyle": "-" if place < len(COLOURS) else "--"}
+        style: dict[str, Any] = {
+            "edgecolor": COLOURS[place % len(COLOURS)],
+            "linestyle": "-" if place < len(COLOURS) else "--",
+        }
         corner = ((width - wide) / 2, (height - tall) / 2)
         label = f"{name}: {tall}x{wide}"
         axes.add_patch(Rectangle(corner, wide, tall, fill=False, linewidth=2, label=label, **style))

@@ -71,7 +71,8 @@ def pattern(name: str, number: int, side: int = 64) -> NDArray[np.uint8]:
     light = 1 + numbers.uniform(-0.6, 0.6) * x + numbers.uniform(-0.6, 0.6) * y
     picture = (share * first + (1 - share) * second) * light[:, :, None]
     picture += numbers.normal(0, _NOISE, picture.shape)
-    return (255 * np.clip(picture, 0, 1)).round().astype(np.uint8)
+    pixels: NDArray[np.uint8] = (255 * np.clip(picture, 0, 1)).round().astype(np.uint8)
+    return pixels
 
 
 def _colours(numbers: np.random.Generator) -> Floats:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from fovea.evaluation.mosaics import Mosaic
 
 _DPI = 100  # at which a sheet of pictures keeps its pixels
+_HEAD = 512  # rows of the photograph from above, as many as it has columns
 
 
 def show(*drawn: Figure | Mosaic) -> None:
@@ -21,17 +22,16 @@ def show(*drawn: Figure | Mosaic) -> None:
     Args:
         drawn: Figures, which need not be pyplot's, and sheets of kernels or activation maps with their captions.
     """
-    from IPython.display import Image, display
+    from IPython import display
 
     from fovea.evaluation.mosaics import Mosaic
     from fovea.inspection.drawing import png
 
+    page: Any = display  # has no types
     for one in drawn:
         if isinstance(one, Mosaic):
             print(one.caption)  # noqa: T201  # a notebook's page is what it writes to
-            display(Image(data=one.png()))
-        else:
-            display(Image(data=png(one, _DPI)))
+        page.display(page.Image(data=one.png() if isinstance(one, Mosaic) else png(one, _DPI)))
 
 
 def photograph(side: int = 256) -> NDArray[np.uint8]:
@@ -48,5 +48,7 @@ def photograph(side: int = 256) -> NDArray[np.uint8]:
 
     from fovea.augment import fit
 
-    with get_sample_data("grace_hopper.jpg") as file, Image.open(file) as picture:
-        return fit(np.asarray(picture.convert("RGB"))[:512], side)
+    # For the type checker the function gives a file or an array, whatever it is asked for.
+    path: Any = get_sample_data("grace_hopper.jpg", asfileobj=False)
+    with Image.open(path) as picture:
+        return fit(np.asarray(picture.convert("RGB"))[:_HEAD], side)
