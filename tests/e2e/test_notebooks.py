@@ -28,7 +28,7 @@ class Read:
 
     def accuracies(self) -> dict[str, float]:
         """By what stands before each "test accuracy", in percent."""
-        return {name: float(value) for name, value in re.findall(r"^(.*): test accuracy ([\d.]+) ?%", self.text, re.M)}
+        return {name: float(value) for name, value in re.findall(r"^([^:\n]*):.* accuracy ([\d.]+) %", self.text, re.M)}
 
 
 @pytest.fixture(scope="module")

@@ -10,10 +10,10 @@ project.session.run(pipeline_names=["train"])
 
 import warnings
 
-from fovea.notebook.project import Project, Trained, load, network, train
+from fovea.notebook.project import BRIEF, Project, Trained, load, network, train
 from fovea.notebook.showing import photograph, show
 
-__all__ = ["Project", "Trained", "load", "network", "photograph", "show", "train"]
+__all__ = ["BRIEF", "Project", "Trained", "load", "network", "photograph", "show", "train"]
 
 # Of tqdm, about bars that nothing here shows.
 warnings.filterwarnings("ignore", message="IProgress not found")

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from fovea.config.schema import Config
     from fovea.models.normalize import NormalizedNet
 
+BRIEF = ("evaluate.maps=0", "evaluate.grad_cam=0", "evaluate.embedding_map=0", "evaluate.gallery=0")
+"""Overrides for a training that is over soon: a report without pictures."""
+
 
 @dataclass(frozen=True)
 class Project:
