@@ -42,7 +42,7 @@ def execute(project_copy: Any) -> Callable[[str], Read]:
 
     def run(name: str) -> Read:
         path = project_copy.root / "notebooks" / f"{name}.ipynb"
-        project_copy.run("jupyter", "execute", "--inplace", "--timeout=300", str(path))
+        project_copy.run("jupyter", "execute", "--inplace", "--timeout=550", str(path))
         cells = [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
         assert all(cell.execution_count for cell in cells)
         outputs = [output for cell in cells for output in cell.outputs]
