@@ -151,10 +151,11 @@ class Walk:
         return re.sub(r"\bRUN(_NAME)?\b|lenet5-digits-[0-9a-f]{8}", names[0], word) if names else word
 
     def _runs(self) -> list[str]:
-        """The names of the trainings of the default network that finished; the newest, which is `latest`, at the end."""
+        """The names of the finished trainings of the default network; the newest, which is `latest`, at the end."""
         with sqlite3.connect(f"file:{self._project.root}/mlflow.db?mode=ro", uri=True) as database:
             rows = database.execute(
-                "select name from runs where status = 'FINISHED' and name like 'lenet5-digits-%' order by start_time desc"
+                "select name from runs where status = 'FINISHED' and name like 'lenet5-digits-%' "
+                "order by start_time desc"
             )
             return list(dict.fromkeys(name for (name,) in rows))[::-1]
 
