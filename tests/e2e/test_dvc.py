@@ -160,6 +160,25 @@ def test_an_experiment_in_a_copy_keeps_its_run(restored: Any) -> None:
 
 
 @pytest.mark.slow
+def test_a_queued_grid_has_an_experiment_and_a_run_for_each_training(restored: Any) -> None:
+    count = len(restored.runs())
+    restored.run("dvc", "exp", "run", "--queue", "-S", "model=tf_mnist", "-S", "optimizer.lr=0.003,0.03")
+    assert restored.run("dvc", "queue", "status").stdout.count("Queued") == 2
+    restored.run("dvc", "exp", "run", "--run-all")
+    rows = list(csv.DictReader(io.StringIO(restored.run("dvc", "exp", "show", "--csv").stdout)))
+    made = {row["Experiment"]: row for row in rows if row["model.name"] == "tf_mnist"}
+    assert sorted(row["optimizer.lr"] for row in made.values()) == ["0.003", "0.03"]
+    runs = restored.runs()[: len(restored.runs()) - count]
+    assert len(runs) == 2
+    for run in runs:
+        row = made[run.data.tags["dvc_exp_name"]]
+        assert run.info.status == "FINISHED"
+        assert (run.data.params["model.name"], run.data.params["optimizer.lr"]) == ("tf_mnist", row["optimizer.lr"])
+        assert run.data.metrics["test/acc"] == pytest.approx(float(row["test/acc"]), abs=1e-4)
+    assert restored.run("git", "status", "--porcelain").stdout == ""  # the workspace stays as it was
+
+
+@pytest.mark.slow
 def test_pushed_results_can_be_pulled(reproduced: Any) -> None:
     remote = reproduced.root.parent / "remote"
     reproduced.run("dvc", "remote", "add", "--local", "--force", "--default", "there", str(remote))
