@@ -54,7 +54,7 @@ NOT_RUN = {
     r"^mlflow models serve": "serves until it is stopped; tests/serving/test_serve.py",
     r"^curl ": "asks such a server; tests/serving/test_serve.py",
     r"^dvc (queue|exp run --queue)": "works in the background; tests/e2e/test_dvc.py",
-    r"^(FOVEA_FRESH=1 )?dvc (repro|exp run|push|pull|commit|checkout)": "minutes each; tests/e2e/test_dvc.py",
+    r"^(FOVEA_FRESH=1 )?dvc (repro|exp run|exp apply|push|pull|commit|checkout)": "minutes each; tests/e2e/test_dvc.py",
     r"^dvc add$": "a command by its name alone",
     r"^make (run|repro|test|test-all|lint|docs|setup|lock|bench)( |$)": "the checks and the environment themselves",
     r"^make (ui|docs-serve)": "waits for a person; tests/commands/test_ui.py",
@@ -103,7 +103,10 @@ def shown() -> dict[str, lines.Command]:
     return found
 
 
+_RUN = re.compile(r"\b(?:RUN|RUN_NAME|A|B|C)\b|lenet5-digits-[0-9a-f]{8}")
+"""What stands for the name of a run."""
 WALK = [command for command in shown().values() if reason(command) is None]
+WALK.sort(key=lambda command: bool(_RUN.search(command.text)))  # by then there are some runs
 
 
 class Walk:
@@ -145,10 +148,8 @@ class Walk:
     def _meant(self, word: str) -> str:
         for theirs, ours in MEANT.items():
             word = word.replace(theirs, str(self._project.root / ours))
-        names = self._runs() if re.search(r"\b(RUN|RUN_NAME|A|B|C)\b|lenet5-digits-[0-9a-f]{8}", word) else []
-        for number, name in enumerate(names[:3]):
-            word = re.sub(rf"\b{'ABC'[number]}\b", name, word)
-        return re.sub(r"\bRUN(_NAME)?\b|lenet5-digits-[0-9a-f]{8}", names[0], word) if names else word
+        names = dict(zip("ABC", self._runs(), strict=False)) if _RUN.search(word) else {}
+        return _RUN.sub(lambda found: names.get(found.group(), names["A"]), word)
 
     def _runs(self) -> list[str]:
         """The names of the finished trainings of the default network; the newest, which is `latest`, at the end."""
