@@ -56,7 +56,7 @@ def shoot(project: Path, base: str, experiment_id: str, runs: dict[str, str]) ->
         settled("compare_runs")
         pages.charts()
         settled("charts")
-        pages.panel("pictures/confusion")
+        pages.panel("pictures/confusion").locator("img").nth(1).wait_for()
         settled("side_by_side")
         pages.artifact(runs[names[1]], "report/report.html")
         pages.html().locator("h1").wait_for()

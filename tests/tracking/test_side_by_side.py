@@ -38,7 +38,7 @@ def test_a_picture_is_there_whole_and_small_under_the_names_that_mlflow_looks_fo
     small, whole = sorted(run.files, key=len, reverse=True)
     assert whole.startswith("images/pictures~grad.cam+step+0+timestamp+0+")
     assert small == f"{whole.removesuffix('.png')}+compressed.webp"
-    assert (run.files[whole], run.files[small]) == ((1600, 400), (400, 100))
+    assert (run.files[whole], run.files[small]) == ((1600, 400), (340, 85))
 
 
 def test_pictures_logged_again_take_the_place_of_the_first(picture: Path) -> None:

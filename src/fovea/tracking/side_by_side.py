@@ -13,7 +13,7 @@ from fovea.tracking.run import Run
 
 FOLDER = "images"
 
-_THUMBNAIL = 400  # pixels of the longer side: two or three fit beside each other; a click shows the whole picture
+_THUMBNAIL = 340  # pixels of the longer side: two fit beside each other in a window of 1,400; a click shows the whole
 _QUALITY = 80
 _MARK = "mlflow.loggedImages"
 
