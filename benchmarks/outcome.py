@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 _SPEED = ("throughput/", "time/")
-_OUTPUTS = ("data/06_models/model/model.safetensors", "data/08_reporting/metrics.json", "data/08_reporting/history.csv")
+METRICS = "data/08_reporting/metrics.json"
+_OUTPUTS = ("data/06_models/model/model.safetensors", METRICS, "data/08_reporting/history.csv")
 _UNNAMED = (".git", ".dvc", "mlartifacts", "logs")  # folders whose files have other names in every run
 
 
@@ -39,12 +40,12 @@ class Outcome:
 
 def observe(root: Path) -> Outcome:
     """Looks at a project in which nothing runs."""
-    outputs = {name: _digest(root / name) for name in _OUTPUTS}
+    outputs = {name: digest(root / name) for name in _OUTPUTS}
     outputs["predictions"] = _predictions(root / "data/07_model_output/predictions.parquet")
     runs, doubled, artifacts = _runs(root)
     files = {str(path.relative_to(root)) for path in root.rglob("*") if path.is_file() and _is_named(path, root)}
     files |= {f"TMPDIR/{path.name}" for path in (root.parent / "tmp").iterdir()}
-    shards = {str(path.relative_to(root)): _digest(path) for path in (root / "data/03_primary").rglob("*.arrow")}
+    shards = {str(path.relative_to(root)): digest(path) for path in (root / "data/03_primary").rglob("*.arrow")}
     return Outcome(outputs, runs, doubled, files, shards, artifacts)
 
 
@@ -116,7 +117,7 @@ def _runs_in(database: str) -> tuple[dict[str, dict[str, Any]], list[str], dict[
             "metrics": curves,
         }
         folder = Path(run.info.artifact_uri.removeprefix("file://"))
-        artifacts[name] = {str(p.relative_to(folder)): _digest(p) for p in folder.rglob("*") if p.is_file()}
+        artifacts[name] = {str(p.relative_to(folder)): digest(p) for p in folder.rglob("*") if p.is_file()}
     return runs, doubled, artifacts
 
 
@@ -131,7 +132,8 @@ def _predictions(path: Path) -> str:
     return _digest_of(pq.read_table(path).to_pydict()) if path.exists() else "missing"
 
 
-def _digest(path: Path) -> str:
+def digest(path: Path) -> str:
+    """Hex sha256 of a file, or `missing`."""
     return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "missing"
 
 
