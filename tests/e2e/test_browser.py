@@ -232,7 +232,7 @@ def test_pages_of_ours_are_readable_everywhere(chromium: Any, shown: Shown, whic
 def test_the_checks_find_what_is_wrong(chromium: Any) -> None:
     with browser.window(chromium) as window:
         window.page.set_content(
-            "<body style='background: #fff'><p style='color: #aaa'>faint</p><p>plain</p><div style='width: 3000px'>"
+            "<body style='background: #fff'><p style='color: #aaa'>faint</p><p>plain</p><div style='width: 3000px; height: 9px'>"
             "</div><img alt='gone' src='data:image/png;base64,AAAA'><img src='http://example.com/a.png'>"
         )
         assert window.faint() == ["faint: 2.3"]

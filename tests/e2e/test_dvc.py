@@ -225,6 +225,7 @@ evaluate: {gallery: 4}
     assert not any(work.glob("*/"))
 
 
+@pytest.mark.slow
 def test_a_training_that_dvc_had_no_time_to_note_is_not_lost(make_project: Callable[..., Any]) -> None:
     project = make_project("unnoted", "trainer: {max_epochs: 1, limit_batches: 5}\nevaluate: {gallery: 4}\n")
     project.run("dvc", "repro", "prepare")
