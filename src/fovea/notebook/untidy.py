@@ -55,7 +55,7 @@ def _spoil(folder: Path) -> None:
     contents = {
         "dots/cut-short.jpg": whole[: len(whole) // 2],
         "grid/empty.jpg": b"",
-        "waves/notes.jpg": b"Ask Anna which of these are waves and which zigzag.\n",
+        "waves/notes.jpg": b"Ask which of these are waves and which zigzag.\n",
         "stripes/copy of 003.jpg": (folder / "stripes" / "003.jpg").read_bytes(),
         "zigzag/from waves.jpg": (folder / "waves" / "007.jpg").read_bytes(),
         "checks/brighter.jpg": _encoded(brighter, ".jpg"),
