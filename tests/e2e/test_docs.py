@@ -36,6 +36,7 @@ NOT_RUN = {
     r"^kedro submit ": "tests/e2e/test_submit.py",
     r"-m fovea\.training\.(worker|launcher)": "tests/e2e/test_two_nodes.py, tests/e2e/test_processes.py",
     r"^kedro run trainer=ddp": "tests/e2e/test_processes.py",
+    r"^kedro run --pipelines=train$": "takes what was prepared last; as a stage of dvc.yaml in tests/e2e/test_dvc.py",
     r"debug=": "tests/e2e/test_kedro_run.py",
     r"--pipelines=(crossval|ensemble 'ensemble\.seeds)": "several trainings; tests/e2e/test_studies.py",
     r"^kedro reproduce (RUN|lenet5-\S+)$": "tests/e2e/test_reproduce.py",
