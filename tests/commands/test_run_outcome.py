@@ -168,5 +168,6 @@ def test_an_interruption_outweighs_what_it_led_to() -> None:
     assert outcome(KeyboardInterrupt()) == Outcome(130, "interrupted by SIGINT")
 
 
-def test_a_long_message_is_cut() -> None:
+def test_a_long_message_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fovea.commands.outcome.log_file", lambda: None)  # an earlier test may have opened one
     assert outcome(ValueError("x" * 1000)) == Outcome(1, f"ValueError: {'x' * 397}...")

@@ -77,6 +77,7 @@ def test_the_parameters_are_the_whole_configuration(lab: Any, run: Any) -> None:
     config = yaml.safe_load(lab.run("kedro", "config", "--env=lab", "optimizer.lr=0.003", "seed=5").stdout)
     assert (config.pop("tracking")["experiment"], config["optimizer"]["lr"], config["seed"]) == ("fovea", 0.003, 5)
     assert config["trainer"]["max_epochs"] == 2
+    assert (config.pop("registry")["licence"], config.pop("promote")["confidence"]) == (None, 0.95)  # not of a training
     # What the file of the data set leaves out, the schema fills in.
     left_out = dict.fromkeys(("data.folder", "data.table", "data.wnids"), "null")
     assert run.data.params == flat(config) | {"data.files": "{}", "data.mirrors": "[]"} | left_out
