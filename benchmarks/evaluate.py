@@ -75,7 +75,6 @@ def main() -> None:
             timed([*kedro, "--pipelines=ingest,prepare,train", *words], root, env)
             whole = timed([*kedro, "--pipelines=evaluate", *words], root, env)
             os.environ["FOVEA_ROOT"] = str(root)
-            sys.path.insert(0, str(root / "src"))
             rows.append({"experiment": experiment, **_numbers(root), "command_seconds": round(whole.seconds, 1)})
     keep("evaluate", rows)
 
