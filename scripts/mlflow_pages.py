@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
-from urllib.parse import quote
 
 if TYPE_CHECKING:
     from playwright.sync_api import FrameLocator, Locator
@@ -79,12 +77,6 @@ class MlflowPages:
         for name in names:
             self.page.get_by_role("row").filter(has_text=name).locator(".ag-checkbox-input").check(force=True)
         self.page.get_by_role("button", name="Compare", exact=True).click()
-        self.page.get_by_role("heading", name=re.compile("Comparing")).wait_for()
-
-    def comparison(self, run_ids: Sequence[str]) -> None:
-        """Opens the comparison of runs by its address; waits until it names them."""
-        runs, experiments = (quote(json.dumps(ids)) for ids in (list(run_ids), [self._experiment_id]))
-        self._go(f"/#/compare-runs?{_MENU}&runs={runs}&experiments={experiments}")
         self.page.get_by_role("heading", name=re.compile("Comparing")).wait_for()
 
     def run(self, run_id: str, tab: str = "") -> None:

@@ -26,6 +26,18 @@ def softmax(logits: NDArray[Any]) -> Floats:
     Raises:
         RunError: A logit is not a finite number, as after a training that diverged.
     """
+    powers = under_zero(logits)
+    np.exp(powers, out=powers)
+    powers /= powers.sum(axis=1, keepdims=True)
+    return powers
+
+
+def under_zero(logits: NDArray[Any]) -> Floats:
+    """Logits [N, K] less the largest of their row, which have the same softmax and no power that overflows.
+
+    Raises:
+        RunError: A logit is not a finite number, as after a training that diverged.
+    """
     broken = int((~np.isfinite(logits).all(axis=1)).sum())
     if broken:
         raise RunError(
@@ -34,9 +46,7 @@ def softmax(logits: NDArray[Any]) -> Floats:
         )
     shifted = logits.astype(np.float64)
     shifted -= shifted.max(axis=1, keepdims=True)
-    powers: Floats = np.exp(shifted, out=shifted)
-    powers /= powers.sum(axis=1, keepdims=True)
-    return powers
+    return shifted
 
 
 def top1(predicted: Ints, labels: Ints) -> float:

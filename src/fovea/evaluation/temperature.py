@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fovea.evaluation.metrics import Ints, softmax
+from fovea.evaluation.metrics import Floats, Ints, softmax, under_zero
 
 LEAST, MOST = 0.05, 20.0  # a temperature beyond them says that there is nothing to fit
 _STEPS = 50
@@ -33,9 +33,12 @@ def fit_temperature(logits: NDArray[Any], labels: Ints) -> float | None:
     """
     if not len(labels) or logits.shape[1] < 2 or (logits.argmax(axis=1) == labels).all():
         return None
+    # Classes first: sums over few classes are several times faster down columns than along rows.
+    values = np.ascontiguousarray(under_zero(logits).T)
+    right = float(values[labels, np.arange(len(labels))].mean())
     low, high, beta = 1 / MOST, 1 / LEAST, 1.0
     for _ in range(_STEPS):
-        slope, curvature = _derivatives(logits, labels, beta)
+        slope, curvature = _derivatives(values, right, beta)
         low, high = (low, beta) if slope > 0 else (beta, high)
         newton = beta - slope / curvature if curvature > 0 else low
         following = newton if low < newton < high else (low * high) ** 0.5
@@ -50,10 +53,16 @@ def scaled(logits: NDArray[Any], temperature: float) -> NDArray[np.float64]:
     return softmax(logits.astype(np.float64) / temperature)
 
 
-def _derivatives(logits: NDArray[Any], labels: Ints, beta: float) -> tuple[float, float]:
-    """Of the mean log loss of softmax(beta * logits), the first and the second by beta."""
-    values = logits.astype(np.float64)
-    probabilities = softmax(values * beta)
-    mean = (probabilities * values).sum(axis=1)
-    variance = (probabilities * (values - mean[:, None]) ** 2).sum(axis=1)
-    return float((mean - values[np.arange(len(labels)), labels]).mean()), float(variance.mean())
+def _derivatives(values: Floats, right: float, beta: float) -> tuple[float, float]:
+    """Of the mean log loss of softmax(beta * values), the first and the second by beta.
+
+    Args:
+        values: Logits float64 [K, N], none above zero.
+        right: Mean of the logits of the right classes.
+        beta: The inverse of the temperature.
+    """
+    probabilities = np.exp(values * beta)
+    probabilities /= probabilities.sum(axis=0)
+    mean = (probabilities * values).sum(axis=0)
+    variance = (probabilities * (values - mean) ** 2).sum(axis=0)
+    return float(mean.mean()) - right, float(variance.mean())
