@@ -14,6 +14,7 @@ from fovea.core.errors import RunError
 from fovea.core.files import (
     atomic_directory,
     atomic_file,
+    discard,
     explained,
     link_or_copy,
     publish_directory,
@@ -248,3 +249,21 @@ def test_a_scratch_directory_takes_away_those_of_processes_that_died(
     assert left not in (mine, other)
     assert list(mine.iterdir()) == []
     assert mine.stat().st_mode & 0o777 == 0o700
+
+
+def test_a_discarded_folder_is_whole_or_gone_even_if_its_remover_is_killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("one", "other"):
+        (tmp_path / name / "deep").mkdir(parents=True)
+    child = os.fork()
+    if child == 0:
+        monkeypatch.setattr(files.shutil, "rmtree", lambda *_args, **_kw: os._exit(0))
+        discard(tmp_path / "one")
+    os.waitpid(child, 0)
+    assert len(names(tmp_path)) == 2
+    assert "one" not in names(tmp_path)
+    discard(tmp_path / "other")
+    assert names(tmp_path) == []
+    discard(tmp_path / "other")
+    assert names(tmp_path) == []

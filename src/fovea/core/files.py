@@ -51,7 +51,11 @@ def _aside(path: Path) -> Path:
 
 def _clear(path: Path) -> None:
     """Removes what killed processes of this machine left beside `path`."""
-    for left in path.parent.glob(f".{escape(path.name)}.{escape(_HOST)}-*-*.tmp"):
+    _clear_all(path.parent, escape(path.name))
+
+
+def _clear_all(folder: Path, names: str) -> None:
+    for left in folder.glob(f".{names}.{escape(_HOST)}-*-*.tmp"):
         pid = left.name.split("-")[-2]
         if pid.isdigit() and not _is_alive(int(pid)):
             with suppress(OSError):
@@ -133,6 +137,18 @@ def _remove(path: Path) -> None:
         shutil.rmtree(path, ignore_errors=True)
     else:
         path.unlink(missing_ok=True)
+
+
+def discard(path: Path) -> None:
+    """Removes a folder, if there is one, so that nobody ever sees a part of it: it is renamed first.
+
+    What killed processes of this machine left in the same place is removed with it.
+    """
+    _clear_all(path.parent, "*")
+    gone = _aside(path)
+    with suppress(FileNotFoundError):
+        path.rename(gone)
+        shutil.rmtree(gone, ignore_errors=True)
 
 
 def scratch_directory() -> Path:

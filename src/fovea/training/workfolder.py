@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import shutil
 from collections.abc import Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ import yaml
 
 from fovea import tracking
 from fovea.core.errors import RunError, UserError
-from fovea.core.files import atomic_file
+from fovea.core.files import atomic_file, discard
 from fovea.core.locks import exclusive, is_held
 from fovea.core.places import FRESH, work_root
 from fovea.tracking.facts import process_identity
@@ -102,7 +101,7 @@ class WorkFolder:
             return
         if not self.is_finished:
             tracking.give_up(self.record)
-        shutil.rmtree(self.path)
+        discard(self.path)
         log.info("%s starts over; what there was of it is discarded", self.path.name)
 
     @property
@@ -130,7 +129,7 @@ class WorkFolder:
 
     def remove(self) -> None:
         """Removes the folder once its result stands in its final place."""
-        shutil.rmtree(self.path, ignore_errors=True)
+        discard(self.path)
         self._lock.unlink(missing_ok=True)
 
 
