@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import nn
 
+from fovea.models import tensors
 from fovea.training.averaging import Average, Averaging
 from fovea.training.fit import fit
 from fovea.training.job import TrainJob
@@ -89,6 +90,11 @@ def test_ema_delivers_the_average_of_the_steps_and_trains_on_with_the_weights(
     assert all(torch.equal(delivered[name], average.tensors[name]) for name in delivered)
     plain = fit(make_job(), squares, tmp_path / "plain", memory_run).network.state_dict()
     assert all(torch.equal(plain[name], weights_of_steps[-1][name]) for name in plain)
+    for folder, states in (("ema", delivered), ("plain", plain)):
+        read = tensors.read(max((tmp_path / folder).glob("step-*.ckpt")))
+        found = tensors.without_prefix(read, set(states))
+        assert found.keys() == states.keys()
+        assert all(torch.equal(found[name], states[name]) for name in states)
 
 
 def test_the_metrics_are_those_of_the_averaged_weights(

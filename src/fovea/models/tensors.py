@@ -22,6 +22,8 @@ _PREFIXES = ("", "net.net.", "net.", "module.", "model.", "_orig_mod.")
 def read(path: Path) -> dict[str, Tensor]:
     """The tensors of a file by their names, on the CPU, in the file's order.
 
+    Of a checkpoint of a training with averaged weights they are the averages, which that training would deliver.
+
     Args:
         path: A safetensors file, or one that `torch.save` has written.
 
@@ -30,12 +32,26 @@ def read(path: Path) -> dict[str, Tensor]:
     """
     content = _safetensors(path) if path.suffix == ".safetensors" else _torch(path)
     for key in _INSIDE:
-        if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
-            content = content[key]
+        if _has(content, key):
+            content = _averages(content) or content[key]
     tensors = {str(k): v for k, v in content.items() if isinstance(v, Tensor)} if isinstance(content, Mapping) else {}
     if not tensors:
         raise UserError(f"'{path}' holds no tensors by name; save the network's state_dict() to it")
     return tensors
+
+
+def _has(content: Any, key: str) -> bool:
+    return isinstance(content, Mapping) and isinstance(content.get(key), Mapping)
+
+
+def _averages(checkpoint: Mapping[str, Any]) -> Any:
+    """What the callback of that name keeps in a checkpoint, empty before its first update; None if there is none."""
+    found: Any = checkpoint
+    for key in ("callbacks", "Averaging", "tensors"):
+        if not _has(found, key):
+            return None
+        found = found[key]
+    return found
 
 
 def without_prefix(tensors: Mapping[str, Tensor], names: set[str]) -> dict[str, Tensor]:
