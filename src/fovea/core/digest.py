@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,17 @@ def file_digest(path: Path, algorithm: str = "sha256") -> str:
         while chunk := stream.read(_CHUNK):
             hasher.update(chunk)
     return hasher.hexdigest()
+
+
+def kept_digest(path: Path) -> str:
+    """Hex sha256 of a file's bytes, read once in a process as long as the file's size and time of change stay."""
+    facts = path.stat()
+    return _digest_at(path.resolve(), facts.st_size, facts.st_mtime_ns, facts.st_ino)
+
+
+@cache
+def _digest_at(path: Path, _size: int, _mtime: int, _inode: int) -> str:
+    return file_digest(path)
 
 
 def tree_digest(folder: Path, pattern: str) -> str:

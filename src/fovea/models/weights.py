@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fovea.core.digest import file_digest
+from fovea.core.digest import kept_digest
 from fovea.core.errors import UserError
 from fovea.core.files import explained
 from fovea.core.places import RAW, shared_root
@@ -202,7 +202,7 @@ def _of_folder(path: Path, digest: str) -> WeightsFile:
 
 def _digest(path: Path) -> str:
     with explained(f"reading {path}"):
-        return file_digest(path)
+        return kept_digest(path)
 
 
 def _check_digest(model: ModelConfig, path: Path, digest: str, announced: str | None = None) -> None:

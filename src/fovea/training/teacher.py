@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fovea.core.digest import file_digest
+from fovea.core.digest import kept_digest
 from fovea.core.errors import RunError, UserError
 from fovea.core.places import shared_root
 from fovea.training.result import WEIGHTS, TrainedModel
@@ -45,7 +45,7 @@ def digest(name: str, data: DataConfig) -> str:
     """
     path = find(name, data).path / WEIGHTS
     try:
-        return file_digest(path)
+        return kept_digest(path)
     except OSError as error:
         raise UserError(f"loss.distill.teacher: {path} cannot be read ({error.strerror}); train it again") from None
 
