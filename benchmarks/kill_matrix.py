@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from common import keep, project_copy
-from killing import Attempt, Way, kill_all
+from killing import Attempt, Hit, Way, kill_all
 from outcome import METRICS, Outcome, again, differences, digest, observe, stamps
 
 SETTINGS = """\
@@ -108,31 +108,15 @@ class Bench:
         wrong: list[str] = []
         made, is_over = stamps(self.root), False
         for aim in chain.aims:
-            wanted, way = _parse(aim)
             attempt = Attempt(COMMANDS[chain.command], self.root)
-            if wanted == "random":
-                hit = attempt.strike_at(self.random.uniform(0.3, 0.6 * length), way)
-            else:
-                longest = 0.004 if wanted in MOMENTS else 0.3
-                hit = attempt.strike_in(wanted, self.random.uniform(0, longest), way)
+            wanted, hit = self._strike(attempt, aim, length)
             wrong += again(made, made := stamps(self.root))
             if hit is None:  # it ended before; another one would be another run
                 wrong += attempt.wrongs(ended=True)
                 is_over = True
                 break
-            row: dict[str, object] = {
-                "killed": " ".join(COMMANDS[chain.command]),
-                "processes": chain.processes,
-                "aimed at": wanted,
-                "hit": hit.phase,
-                "seconds": round(hit.seconds, 2),
-                "kill": hit.kill,
-                "attempt": len(chain.rows) + 1,
-                "by hand": f"rm {RWLOCK}" if self._is_mended() else "",
-            }
             wrong += hit.left
-            chain.rows.append(row)
-            print("  ", row, flush=True)
+            self._note(chain, wanted, hit)
             if self._is_complete(whole):  # all was done but the exit; the same command would be another run
                 is_over = True
                 break
@@ -149,6 +133,28 @@ class Bench:
         print(f"{chain.name}: {len(chain.rows)} kills, {wrong or 'as if nothing had been'}", flush=True)
         if wrong:
             print(attempt.said()[-3000:], flush=True)
+
+    def _strike(self, attempt: Attempt, aim: str, length: float) -> tuple[str, Hit | None]:
+        """Kills a command that takes `length` seconds; gives the phase that was aimed at, and the kill if one met."""
+        wanted, way = _parse(aim)
+        if wanted == "random":
+            return wanted, attempt.strike_at(self.random.uniform(0.3, 0.6 * length), way)
+        longest = 0.004 if wanted in MOMENTS else 0.3
+        return wanted, attempt.strike_in(wanted, self.random.uniform(0, longest), way)
+
+    def _note(self, chain: Chain, wanted: str, hit: Hit) -> None:
+        row: dict[str, object] = {
+            "killed": " ".join(COMMANDS[chain.command]),
+            "processes": chain.processes,
+            "aimed at": wanted,
+            "hit": hit.phase,
+            "seconds": round(hit.seconds, 2),
+            "kill": hit.kill,
+            "attempt": len(chain.rows) + 1,
+            "by hand": f"rm {RWLOCK}" if self._is_mended() else "",
+        }
+        chain.rows.append(row)
+        print("  ", row, flush=True)
 
     def _is_complete(self, whole: Outcome) -> bool:
         """Whether the command had nothing left to do: its metrics stand, and no training has a work folder."""
