@@ -29,7 +29,7 @@ test: setup ## the quick tests
 	@$(PYTEST) -n 2 --dist loadfile -m "not slow and not gpu" $(ARGS)
 
 test-all: setup ## the slow tests that `make test` leaves out
-	@$(PYTEST) -m "slow and not gpu" $(ARGS)
+	@$(PYTEST) -n 2 --dist loadfile -m "slow and not gpu" $(ARGS)
 
 lint: setup ## format, style, types, layers; dvc.yaml, the lock and the notebooks are up to date
 	@.venv/bin/ruff format --check --quiet . || { echo "run: .venv/bin/ruff format" >&2; exit 1; }
