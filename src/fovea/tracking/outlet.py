@@ -124,11 +124,11 @@ class Outlet:
     def _send_earlier(self, store: Store) -> None:
         """What an earlier process kept of this very run comes first."""
         for path in journals.pending():
-            if path != self.journal and head_of(path).get("key") == self._head["key"]:
-                try:
+            try:
+                if path != self.journal and head_of(path).get("key") == self._head["key"]:
                     send(path, store)
-                except RunError as error:
-                    log.warning("%s", error)
+            except RunError as error:
+                log.warning("%s", error)
 
     def _open_journal(self, reason: str) -> None:
         place = redacted(self._uri)

@@ -19,7 +19,11 @@ log = logging.getLogger("fovea.tracking")
 
 
 def head_of(journal: Path) -> Record:
-    """The first record of a journal, which names its run; empty when the file holds none."""
+    """The first record of a journal, which names its run; empty when the file holds none or is gone.
+
+    Raises:
+        RunError: It may not be read.
+    """
     records = journals.read(journal)
     return records[0] if records and records[0].get("op") == "open" else {}
 
@@ -30,13 +34,18 @@ def send(journal: Path, store: Store) -> int:
     A run whose process died without ending it ends KILLED with its last record.
 
     Returns:
-        The number of records.
+        The number of records; 0: the journal is gone, another process has sent it.
 
     Raises:
         OutOfReachError: The store does not take them now; the journal stays, and what was sent is not sent twice.
         RunError: The store refuses some of them; the journal stays.
     """
+    moment = journals.changed(journal)
     records = journals.read(journal)
+    if not records or moment is None:
+        return 0
+    if not any(record["op"] == "end" for record in records):
+        records.append({"op": "end", "status": "KILLED", "time": moment})
     target = Target(store, replay=True)
     refused = ""
     for record in records:
@@ -44,10 +53,7 @@ def send(journal: Path, store: Store) -> int:
             target.apply(record)
         except RefusedError as error:
             refused = refused or str(error)
-    if not any(record["op"] == "end" for record in records):
-        moment = int(journal.stat().st_mtime * 1000)
-        target.apply({"op": "end", "status": "KILLED", "time": moment})
-    if refused:
+    if refused and journal.exists():
         raise RunError(f"MLflow refuses records of {journal} ({refused}); the others are in, and the file is kept")
     journals.remove(journal)
     return len(records)
@@ -64,28 +70,34 @@ def sync(uri: str | None) -> tuple[int, list[str]]:
     """
     done, troubles = 0, []
     for journal in journals.pending():
-        head = head_of(journal)
-        if not head:
-            troubles.append(f"{journal} is not a journal of a run and is left alone")
-            continue
-        if _is_being_written(head):
-            troubles.append(
-                f"{journal} is still being written by process {head['tags'].get('pid')}; send it when that has ended"
-            )
-            continue
         try:
-            store = open_store(_store_of(head, uri), head["experiment"])
-            count = send(journal, store)
-        except OutOfReachError as error:
-            troubles.append(
-                f"{journal} stays: MLflow at {head['uri'] if uri is None else redacted(uri)} is out of reach ({error})"
-            )
+            done += _send_to_its_store(journal, uri)
         except (RunError, UserError) as error:
             troubles.append(str(error))
-        else:
-            log.info("sent the %d records of %s", count, head["name"])
-            done += 1
     return done, troubles
+
+
+def _send_to_its_store(journal: Path, uri: str | None) -> bool:
+    """Whether it was sent; False: it is gone."""
+    head = head_of(journal)
+    if not head:
+        if not journal.exists():
+            return False
+        raise RunError(f"{journal} is not a journal of a run and is left alone")
+    if _is_being_written(head):
+        raise RunError(
+            f"{journal} is still being written by process {head['tags'].get('pid')}; send it when that has ended"
+        )
+    try:
+        count = send(journal, open_store(_store_of(head, uri), head["experiment"]))
+    except OutOfReachError as error:
+        place = head["uri"] if uri is None else redacted(uri)
+        raise RunError(f"{journal} stays: MLflow at {place} is out of reach ({error})") from error
+    except RefusedError as error:
+        raise RunError(f"{journal} stays: MLflow refuses it ({error})") from error
+    if count:
+        log.info("sent the %d records of %s", count, head["name"])
+    return bool(count)
 
 
 def _is_being_written(head: Record) -> bool:
