@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,9 +13,13 @@ from mlflow.entities import Run
 
 from fovea import tracking
 from fovea.tracking import replay, store, uri
+from fovea.tracking.facts import process_identity
 from fovea.tracking.journal import Journal, pending, read
+from fovea.tracking.record import RunRecord
 
 Runs = Callable[[], list[Run]]
+
+ELSEWHERE = {"process": "node7 pid:[4026531836] 4711 88001", "host": "node7", "pid": "4711"}
 
 
 def keep(**changes: Any) -> Journal:
@@ -90,3 +96,76 @@ def test_a_journal_that_mlflow_refuses_is_told_and_stays(root: Path) -> None:
     assert count == 0
     assert trouble.startswith(f"{journal} stays: MLflow refuses it (")
     assert journal.exists()
+
+
+def test_a_journal_of_another_machine_without_an_end_is_left_alone_unless_forced(root: Path, runs: Runs) -> None:
+    journal = keep(tags=ELSEWHERE).path
+    assert replay.sync(None) == (
+        0,
+        [
+            f"{journal} has no end, and whether process 4711 on node7 still writes it cannot be seen from here; "
+            "if that has ended, send it with `kedro tracking-sync --force`"
+        ],
+    )
+    assert journal.exists()
+    assert replay.sync(None, force=True) == (1, [])
+    (one,) = runs()
+    assert (one.info.status, one.data.metrics) == ("KILLED", {"lr": 0.1})
+    assert not journal.exists()
+
+
+def test_a_journal_of_another_machine_with_its_end_is_sent(root: Path, runs: Runs) -> None:
+    keep(tags=ELSEWHERE).append({"op": "end", "status": "FINISHED", "time": 2000})
+    assert replay.sync(None) == (1, [])
+    (one,) = runs()
+    assert (one.info.status, one.info.end_time) == ("FINISHED", 2000)
+
+
+def test_force_takes_no_journal_of_a_process_that_is_seen_to_live(root: Path) -> None:
+    journal = keep(tags={"process": process_identity(os.getppid())}).path
+    words = f"{journal} is still being written by process {os.getppid()}; send it when that has ended"
+    assert replay.sync(None, force=True) == (0, [words])
+    assert journal.exists()
+
+
+@pytest.mark.parametrize("is_elsewhere", [True, False])
+def test_the_next_stage_leaves_what_may_still_be_written(
+    configure: Callable[..., None],
+    record: Path,
+    runs: Runs,
+    caplog: pytest.LogCaptureFixture,
+    *,
+    is_elsewhere: bool,
+) -> None:
+    process = ELSEWHERE["process"] if is_elsewhere else process_identity(os.getppid())
+    journal = keep(tags={"process": process}).path
+    RunRecord("ab12", None, "one", "fovea", "sqlite:///mlflow.db").write(record)
+    configure()
+    with tracking.stage("evaluate", record) as run:
+        run.log_metrics({"test/acc": 0.98})
+    assert [text for text in caplog.messages if text.startswith(f"{journal} ")]
+    assert [one["op"] for one in read(journal)] == ["open", "metrics"]
+    (one,) = runs()
+    assert (one.info.status, one.data.metrics) == ("FINISHED", {"test/acc": 0.98})
+    if is_elsewhere:
+        assert replay.sync(None, force=True) == (1, [])
+        (one,) = runs()
+        assert (one.info.status, one.data.metrics) == ("FINISHED", {"test/acc": 0.98, "lr": 0.1})
+
+
+def test_a_journal_that_was_taken_from_its_writer_begins_with_its_run_again(
+    configure: Callable[..., None], record: Path, runs: Runs, locked: sqlite3.Connection
+) -> None:
+    configure()
+    with tracking.stage("train", record, "one") as run:
+        run.log_metrics({"lr": 0.1}, step=1)
+        run.flush()
+        (journal,) = pending()
+        journal.unlink()
+        run.log_metrics({"lr": 0.2}, step=2)
+        run.flush()
+        assert [one["op"] for one in read(journal)] == ["open", "metrics"]
+        locked.close()
+    (one,) = runs()
+    assert (one.info.run_name, one.info.status, one.data.metrics) == ("one", "FINISHED", {"lr": 0.2})
+    assert pending() == []

@@ -52,6 +52,11 @@ class Journal:
         name: The run's name, from which the file is named.
         head: The first record, which says to what run the others belong.
 
+    Attributes:
+        path: The file.
+        count: The records that were written.
+        sent: The records of the file that need not be sent any more, with the head.
+
     Raises:
         RunError: The disk is full or may not be written.
     """
@@ -60,6 +65,8 @@ class Journal:
         stem = f"{name}-{time.strftime('%Y%m%d-%H%M%S')}-{time.time_ns() % 1_000_000:06d}"
         self.path = folder() / f"{stem}.jsonl"
         self.count = 0
+        self.sent = 1
+        self._head = head
         with explained(f"writing {self.path}"):
             self.path.parent.mkdir(parents=True, exist_ok=True)
         self.append(head)
@@ -73,9 +80,16 @@ class Journal:
         with explained(f"writing {self.path}"):
             if "file" in record:
                 record = {**record, "file": self._keep(Path(record["file"]))}
-            with self.path.open("a", encoding="utf-8") as stream:
-                stream.write(json.dumps(record, ensure_ascii=False) + "\n")
+            if self.count and not self.path.exists():
+                # Another process was told to send it, although this one still writes: it begins once more.
+                self._write(self._head)
+                self.sent = 1
+            self._write(record)
         self.count += 1
+
+    def _write(self, record: Record) -> None:
+        with self.path.open("a", encoding="utf-8") as stream:
+            stream.write(json.dumps(record, ensure_ascii=False) + "\n")
 
     def _keep(self, source: Path) -> str:
         kept = files_of(self.path) / f"{self.count:06d}" / source.name

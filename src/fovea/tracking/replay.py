@@ -28,6 +28,36 @@ def head_of(journal: Path) -> Record:
     return records[0] if records and records[0].get("op") == "open" else {}
 
 
+def check_ended(journal: Path, *, force: bool = False) -> None:
+    """Refuses a journal that a process may still be writing.
+
+    Args:
+        journal: The journal; one that holds the end of its run is written no more.
+        force: Whether a process that cannot be seen from here, as it is another machine's, is taken to have ended.
+
+    Raises:
+        RunError: Its process is alive, or may be; or the journal may not be read.
+    """
+    records = journals.read(journal)
+    if any(record["op"] == "end" for record in records):
+        return
+    process, mine = _process_of(records), process_identity(os.getpid())
+    if process == mine or is_dead(process):
+        return
+    host, space, pid = [*process.split(), "", "", ""][:3]
+    if [host, space] == mine.split()[:2]:
+        raise RunError(f"{journal} is still being written by process {pid}; send it when that has ended")
+    if process and not force:
+        raise RunError(
+            f"{journal} has no end, and whether process {pid} on {host} still writes it cannot be seen from here; "
+            "if that has ended, send it with `kedro tracking-sync --force`"
+        )
+
+
+def _process_of(records: list[Record]) -> str:
+    return str(records[0]["tags"].get("process", "")) if records else ""
+
+
 def send(journal: Path, store: Store) -> int:
     """Sends a journal and deletes it.
 
@@ -59,11 +89,12 @@ def send(journal: Path, store: Store) -> int:
     return len(records)
 
 
-def sync(uri: str | None) -> tuple[int, list[str]]:
+def sync(uri: str | None, *, force: bool = False) -> tuple[int, list[str]]:
     """Sends every journal whose process has ended, each to the store it was meant for.
 
     Args:
         uri: Another store for all of them; None for their own.
+        force: Whether processes of other machines are taken to have ended.
 
     Returns:
         The number of journals sent, and a sentence for each that stays.
@@ -71,23 +102,20 @@ def sync(uri: str | None) -> tuple[int, list[str]]:
     done, troubles = 0, []
     for journal in journals.pending():
         try:
-            done += _send_to_its_store(journal, uri)
+            done += _send_to_its_store(journal, uri, force=force)
         except (RunError, UserError) as error:
             troubles.append(str(error))
     return done, troubles
 
 
-def _send_to_its_store(journal: Path, uri: str | None) -> bool:
+def _send_to_its_store(journal: Path, uri: str | None, *, force: bool) -> bool:
     """Whether it was sent; False: it is gone."""
     head = head_of(journal)
     if not head:
         if not journal.exists():
             return False
         raise RunError(f"{journal} is not a journal of a run and is left alone")
-    if _is_being_written(head):
-        raise RunError(
-            f"{journal} is still being written by process {head['tags'].get('pid')}; send it when that has ended"
-        )
+    check_ended(journal, force=force)
     try:
         count = send(journal, open_store(_store_of(head, uri), head["experiment"]))
     except OutOfReachError as error:
@@ -98,12 +126,6 @@ def _send_to_its_store(journal: Path, uri: str | None) -> bool:
     if count:
         log.info("sent the %d records of %s", count, head["name"])
     return bool(count)
-
-
-def _is_being_written(head: Record) -> bool:
-    process = head["tags"].get("process", "")
-    mine = process_identity(os.getpid())
-    return bool(process) and process != mine and process.split()[:2] == mine.split()[:2] and not is_dead(process)
 
 
 def _store_of(head: Record, uri: str | None) -> str:
