@@ -20,11 +20,11 @@ def root(tmp_path: Path, project: Path, monkeypatch: pytest.MonkeyPatch) -> Path
     return tmp_path
 
 
-def keep(uri: str) -> Path:
-    journal = Journal(
-        "one", {"op": "open", "key": "ab12", "name": "one", "time": 1, "tags": {}, "experiment": "fovea", "uri": uri}
-    )
-    journal.append({"op": "end", "status": "FINISHED", "time": 2})
+def keep(uri: str, process: str = "", *, is_ended: bool = True) -> Path:
+    head = {"op": "open", "key": "ab12", "name": "one", "time": 1, "experiment": "fovea", "uri": uri}
+    journal = Journal("one", {**head, "tags": {"process": process} if process else {}})
+    if is_ended:
+        journal.append({"op": "end", "status": "FINISHED", "time": 2})
     return journal.path
 
 
@@ -55,3 +55,15 @@ def test_another_store_takes_them(root: Path) -> None:
     done = CliRunner().invoke(command, ["--uri", "sqlite:///other.db"])
     assert done.exit_code == 0
     assert [run.info.run_name for run in MlflowClient(f"sqlite:///{root}/other.db").search_runs(["1"])] == ["one"]
+
+
+def test_what_another_machine_may_still_write_is_sent_when_forced(root: Path) -> None:
+    path = keep("sqlite:///mlflow.db", "node7 pid:[1] 4711 88001", is_ended=False)
+    done = CliRunner().invoke(command)
+    assert isinstance(done.exception, RunError)
+    assert "process 4711 on node7" in done.output
+    assert "send it with `kedro tracking-sync --force`" in done.output
+    assert path.exists()
+    done = CliRunner().invoke(command, ["--force"])
+    assert (done.exit_code, done.stdout) == (0, "Sent 1 run to MLflow.\n")
+    assert not path.exists()

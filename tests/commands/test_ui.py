@@ -72,6 +72,22 @@ def test_a_server_out_of_reach_is_said(root: Path) -> None:
     assert str(done.exception) == "MLflow at http://127.0.0.1:9 is out of reach: nothing answers there"
 
 
+def test_the_address_of_the_store_is_no_word_of_the_command(monkeypatch: pytest.MonkeyPatch, root: Path) -> None:
+    class StartedError(Exception):
+        """In place of a server."""
+
+    def start(words: list[str], env: dict[str, str], **_: object) -> None:
+        raise StartedError(words, env)
+
+    monkeypatch.setattr(subprocess, "Popen", start)
+    uri = "postgresql://me:secret@db/runs"
+    with pytest.raises(StartedError) as started, server.serving(uri, 5000):
+        pass
+    words, env = started.value.args
+    assert env["MLFLOW_BACKEND_STORE_URI"] == uri
+    assert not [word for word in words if "secret" in word]
+
+
 def _get(port: int) -> int:
     with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=20)) as connection:
         connection.request("GET", "/")
@@ -109,7 +125,8 @@ def test_serves_until_stopped_and_leaves_nothing(
         lines = [started.stdout.readline() for _ in range(3)]
         assert lines[0] == f"table   {server.links(f'http://127.0.0.1:{port}', '1')['table']}\n"
         assert _get(port) == 200
-        assert _processes(f"{root}/mlflow.db")
+        assert _processes(f"{root}/mlartifacts")
+        assert not _processes(f"{root}/mlflow.db")
         if signum == signal.SIGINT:
             _log_through_the_server(root, port, monkeypatch)
         started.send_signal(signum)
@@ -121,7 +138,7 @@ def test_serves_until_stopped_and_leaves_nothing(
         started.stdout.close()
     assert rest == "The MLflow UI has ended.\n"
     for _ in range(50):
-        left = _processes(f"{root}/mlflow.db") + _processes(f"--port {port}")
+        left = _processes(f"{root}/mlartifacts") + _processes(f"--port {port}")
         if not left:
             break
         time.sleep(0.1)

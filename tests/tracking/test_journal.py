@@ -22,7 +22,7 @@ from mlflow.entities import Run
 
 from fovea import tracking
 from fovea.core.errors import RunError
-from fovea.tracking import outlet, replay, store, uri
+from fovea.tracking import outlet, replay, session, store, uri
 from fovea.tracking import run as run_module
 from fovea.tracking.journal import Journal, pending, read
 from fovea.tracking.reach import OutOfReachError
@@ -428,7 +428,11 @@ def test_a_store_that_refuses_the_run_is_said_once(
 def test_passwords_are_not_kept(
     configure: Configure, record: Path, journals: Journals, nowhere: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    configure(uri=nowhere.replace("//", "//me:secret@"))
+    address = nowhere.replace("//", "//me:secret@")
+    typed = f"tracking.uri={address}"
+    tracking.configure({"uri": address}, tracking.RunFacts(overrides=[typed], command=f"kedro run '{typed}'"))
     work(record)
-    for text in (record.read_text(), journals()[0].read_text(), caplog.text):
+    tags = read(journals()[0])[0]["tags"]
+    assert (tags["overrides"], tags["command"]) == (f"tracking.uri={nowhere}", f"kedro run 'tracking.uri={nowhere}'")
+    for text in (record.read_text(), journals()[0].read_text(), caplog.text, json.dumps(session.exported())):
         assert "secret" not in text

@@ -35,3 +35,9 @@ def test_an_error_while_an_interruption_is_handled_is_one_of_the_store() -> None
         with pytest.raises(Interrupted) as raised, translated():
             query(second)
     assert raised.value is second
+
+
+def test_a_reason_holds_no_password_of_an_address() -> None:
+    with pytest.raises(OutOfReachError) as raised, translated():
+        raise ValueError("API request to https://me:se/cret@lab:5000/api failed: it is no JSON")
+    assert str(raised.value) == "API request to https://lab:5000/api failed: it is no JSON"

@@ -15,21 +15,25 @@ from fovea.tracking.finding import find_run
 from fovea.tracking.registered import fetch_registered
 
 
-@pytest.fixture
-def registered(root: Path, tmp_path: Path, configure: Callable[..., None]) -> tuple[str, Path]:
+def register(folder: Path, name: str, weights: str) -> tuple[str, Path]:
     """Registers the model of a run as version 1 of `digits`, the champion; gives the run's id and the artifacts."""
-    configure()
-    folder = tmp_path / "one"
     folder.mkdir()
-    (folder / "model.json").write_text("weights")
-    with tracking.stage("train", folder / "run.json", "one") as run:
+    (folder / "model.json").write_text(weights)
+    with tracking.stage("train", folder / "run.json", name) as run:
         run.log_artifact(folder / "model.json", "model")
-    found = find_run("one")
+    found = find_run(name)
     client, source = found.store.client, f"{found.run.info.artifact_uri}/model"
     client.create_registered_model("digits")
     client.create_model_version("digits", source, run_id=found.run_id)
     client.set_registered_model_alias("digits", "champion", "1")
     return found.run_id, Path(source.removeprefix("file://"))
+
+
+@pytest.fixture
+def registered(root: Path, tmp_path: Path, configure: Callable[..., None]) -> tuple[str, Path]:
+    """What `register` gives, of a first run."""
+    configure()
+    return register(tmp_path / "one", "one", "weights")
 
 
 @pytest.mark.parametrize("uri", ["models:/digits@champion", "models:/digits/1"])
@@ -40,6 +44,36 @@ def test_a_model_is_found_by_alias_and_by_version_and_kept(root: Path, registere
     assert (found.path / "model.json").read_text() == "weights"
     shutil.rmtree(artifacts)
     assert fetch_registered(uri, root / "members") == found
+
+
+@pytest.mark.parametrize("is_another_store", [True, False])
+def test_another_version_of_the_same_name_and_number_is_fetched_anew(
+    root: Path, tmp_path: Path, registered: Any, configure: Callable[..., None], *, is_another_store: bool
+) -> None:
+    uri, cache = "models:/digits@champion", root / "members"
+    first = fetch_registered(uri, cache)
+    if is_another_store:
+        configure(uri=f"sqlite:///{tmp_path}/other/mlflow.db")
+    else:
+        find_run("one").store.client.delete_registered_model("digits")
+    run_id, _ = register(tmp_path / "two", "two", "other weights")
+    second = fetch_registered(uri, cache)
+    assert (second.run_id, second.name) == (run_id, "digits version 1")
+    assert (second.path / "model.json").read_text() == "other weights"
+    assert (first.path / "model.json").read_text() == "weights"
+
+
+def test_a_version_made_anew_of_the_same_run_is_fetched_anew(root: Path, registered: Any) -> None:
+    run_id, artifacts = registered
+    first = fetch_registered("models:/digits/1", root / "members")
+    client = find_run("one").store.client
+    (artifacts / "model.json").write_text("other weights")
+    client.delete_registered_model("digits")
+    client.create_registered_model("digits")
+    client.create_model_version("digits", artifacts.as_uri(), run_id=run_id)
+    second = fetch_registered("models:/digits/1", root / "members")
+    assert (second.path / "model.json").read_text() == "other weights"
+    assert first.run_id == second.run_id == run_id
 
 
 @pytest.mark.parametrize(

@@ -63,6 +63,49 @@ def test_passwords_are_never_shown_or_written(bare_root: Path) -> None:
     assert uri.redacted("sqlite:////a@b/mlflow.db") == "sqlite:////a@b/mlflow.db"
 
 
+@pytest.mark.parametrize(
+    ("given", "shown"),
+    [
+        ("postgresql://me:sec/ret@host/db", "postgresql://host/db"),
+        ("postgresql://me:se@cr/et@host:5432/db", "postgresql://host:5432/db"),
+        ("postgresql://me:se?cr=et@host/db?user=a@b", "postgresql://host/db"),
+        ("postgresql://me:se@cr?et@host/db", "postgresql://host/db"),
+        ("postgresql://me@host/db", "postgresql://host/db"),
+        ("mysql+pymysql://me:s3cr/et@[::1]:3306/db", "mysql+pymysql://[::1]:3306/db"),
+        ("http://me:sec/ret@lab:5000/x", "http://lab:5000/x"),
+        ("https://me@corp.com:secret@lab", "https://lab"),
+        ("https://lab:5000/of/me@corp.com", "https://lab:5000/of/me@corp.com"),
+        ("https://[::1]:5000/a@b", "https://[::1]:5000/a@b"),
+        ("s3://bucket/a@b", "s3://bucket/a@b"),
+        ("ftp://me:sec/ret@host/a", "ftp://host/a"),
+        ("https://lab/?token=secret", "https://lab/"),
+        ("postgresql://host/db?user=me&password=secret", "postgresql://host/db"),
+        ("postgresql://host/db?user=me@corp&sslmode=require&sslpassword=s", "postgresql://host/db?sslmode=require"),
+        ("postgresql://host/db?options=-csearch_path%3Druns", "postgresql://host/db?options=-csearch_path%3Druns"),
+        ("mssql+pyodbc:///?odbc_connect=DRIVER%3Dx%3BPWD%3Dsecret", "mssql+pyodbc:///"),
+        ("sqlite:////a@b/mlflow.db?timeout=5&key=secret", "sqlite:////a@b/mlflow.db?timeout=5"),
+        ("me:secret@lab:5000", "lab:5000"),
+        ("/srv/a@b/mlruns", "/srv/a@b/mlruns"),
+        ("databricks", "databricks"),
+    ],
+)
+def test_no_part_of_a_password_is_left_and_no_part_of_a_place_is_lost(given: str, shown: str) -> None:
+    assert uri.redacted(given) == shown
+    assert uri.redacted(shown) == shown
+
+
+def test_a_store_in_memory_is_refused_without_its_password(bare_root: Path) -> None:
+    with pytest.raises(UserError) as refused:
+        uri.resolve("sqlite+pysqlcipher://:secret@/my.db")
+    assert str(refused.value).startswith("tracking.uri='sqlite+pysqlcipher:///my.db' is a database in memory")
+
+
+def test_addresses_within_a_text_lose_their_passwords() -> None:
+    text = "run 'tracking.uri=postgresql://me:s/e'c@host/db?password=p' a=[https://x/y,https://me:secret@z/] seed=1"
+    assert uri.without_secrets(text) == "run 'tracking.uri=postgresql://host/db' a=[https://x/y,https://z/] seed=1"
+    assert uri.without_secrets("x" * 1_000_000) == "x" * 1_000_000
+
+
 def test_portable_is_relative_to_the_root(bare_root: Path) -> None:
     assert uri.portable(uri.resolve(None)) == "sqlite:///mlflow.db"
     assert uri.resolve(uri.portable(uri.resolve(None))) == uri.resolve(None)

@@ -18,6 +18,7 @@ from fovea.core.digest import data_digest
 from fovea.core.errors import UserError
 from fovea.core.places import project_root
 from fovea.tracking.params import cut
+from fovea.tracking.uri import without_secrets
 
 _LONGEST_TAG = 4000
 _OUTSIDE = ("tracking", "registry", "promote")
@@ -30,14 +31,19 @@ class RunFacts:
     Attributes:
         config: The composed config.
         choices: The member chosen of each config group.
-        overrides: What the user wrote after the command.
-        command: The command itself.
+        overrides: What the user wrote after the command; addresses lose their passwords.
+        command: The command itself; the same.
     """
 
     config: Mapping[str, Any] = field(default_factory=dict)
     choices: Mapping[str, str] = field(default_factory=dict)
     overrides: Sequence[str] = ()
     command: str = ""
+
+    def __post_init__(self) -> None:
+        # A password in an address that was typed is not for the run's tags.
+        object.__setattr__(self, "overrides", tuple(map(without_secrets, self.overrides)))
+        object.__setattr__(self, "command", without_secrets(self.command))
 
     def plain(self) -> dict[str, Any]:
         """As plain data, of which the same facts can be made."""

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from fovea.core.errors import RunError
 from fovea.core.files import explained
 from fovea.core.places import shared_root
 
@@ -32,7 +33,16 @@ def folder() -> Path:
 
 def pending() -> list[Path]:
     """The journals that wait to be sent, oldest first."""
-    return sorted(folder().glob("*.jsonl"), key=lambda path: path.stat().st_mtime)
+    found = [(changed(path), path) for path in folder().glob("*.jsonl")]
+    return [path for _, path in sorted((moment, path) for moment, path in found if moment is not None)]
+
+
+def changed(journal: Path) -> int | None:
+    """When a journal was last written, in milliseconds since 1970; None: it is gone, another process has sent it."""
+    try:
+        return journal.stat().st_mtime_ns // 1_000_000
+    except FileNotFoundError:
+        return None
 
 
 class Journal:
@@ -42,6 +52,11 @@ class Journal:
         name: The run's name, from which the file is named.
         head: The first record, which says to what run the others belong.
 
+    Attributes:
+        path: The file.
+        count: The records that were written.
+        sent: The records of the file that need not be sent any more, with the head.
+
     Raises:
         RunError: The disk is full or may not be written.
     """
@@ -50,6 +65,8 @@ class Journal:
         stem = f"{name}-{time.strftime('%Y%m%d-%H%M%S')}-{time.time_ns() % 1_000_000:06d}"
         self.path = folder() / f"{stem}.jsonl"
         self.count = 0
+        self.sent = 1
+        self._head = head
         with explained(f"writing {self.path}"):
             self.path.parent.mkdir(parents=True, exist_ok=True)
         self.append(head)
@@ -63,9 +80,16 @@ class Journal:
         with explained(f"writing {self.path}"):
             if "file" in record:
                 record = {**record, "file": self._keep(Path(record["file"]))}
-            with self.path.open("a", encoding="utf-8") as stream:
-                stream.write(json.dumps(record, ensure_ascii=False) + "\n")
+            if self.count and not self.path.exists():
+                # Another process was told to send it, although this one still writes: it begins once more.
+                self._write(self._head)
+                self.sent = 1
+            self._write(record)
         self.count += 1
+
+    def _write(self, record: Record) -> None:
+        with self.path.open("a", encoding="utf-8") as stream:
+            stream.write(json.dumps(record, ensure_ascii=False) + "\n")
 
     def _keep(self, source: Path) -> str:
         kept = files_of(self.path) / f"{self.count:06d}" / source.name
@@ -83,11 +107,20 @@ def files_of(journal: Path) -> Path:
 
 
 def read(journal: Path) -> list[Record]:
-    """The records of a journal, their files as absolute paths; a last line cut short by a kill is left out."""
+    """The records of a journal, their files as absolute paths; a last line cut short by a kill is left out.
+
+    A journal that is gone, since another process has sent it, has none.
+
+    Raises:
+        RunError: It may not be read.
+    """
     records: list[Record] = []
-    for line in journal.read_text(encoding="utf-8").splitlines():
+    # Not as lines of text: a text may hold other separators of lines, and a kill may cut within a character.
+    for line in _content(journal).split(b"\n"):
+        if not line:
+            continue
         try:
-            record = json.loads(line)
+            record = json.loads(line.decode("utf-8"))
         except ValueError:
             log.warning("a line of %s is cut short and is left out", journal)
             continue
@@ -95,6 +128,15 @@ def read(journal: Path) -> list[Record]:
             record["file"] = str(journal.parent / record["file"])
         records.append(record)
     return records
+
+
+def _content(journal: Path) -> bytes:
+    try:
+        return journal.read_bytes()
+    except FileNotFoundError:
+        return b""
+    except OSError as error:
+        raise RunError(f"{journal} cannot be read ({error.strerror}); make it readable, or move it away") from error
 
 
 def remove(journal: Path) -> None:

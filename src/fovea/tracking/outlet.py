@@ -16,7 +16,7 @@ from fovea.tracking import journal as journals
 from fovea.tracking.journal import Journal, Record
 from fovea.tracking.orphans import end_orphans
 from fovea.tracking.reach import OutOfReachError, RefusedError, probe
-from fovea.tracking.replay import head_of, send
+from fovea.tracking.replay import check_ended, head_of, send
 from fovea.tracking.store import Store, open_store
 from fovea.tracking.target import Target
 from fovea.tracking.uri import portable, redacted, sqlite_file
@@ -50,7 +50,6 @@ class Outlet:
         self._target: Target | None = None
         self._journal: Journal | None = None
         self._head: Record = {}
-        self._sent = 0
         self._next_try = 0.0
         self._is_deaf = False
 
@@ -124,11 +123,12 @@ class Outlet:
     def _send_earlier(self, store: Store) -> None:
         """What an earlier process kept of this very run comes first."""
         for path in journals.pending():
-            if path != self.journal and head_of(path).get("key") == self._head["key"]:
-                try:
+            try:
+                if path != self.journal and head_of(path).get("key") == self._head["key"]:
+                    check_ended(path)
                     send(path, store)
-                except RunError as error:
-                    log.warning("%s", error)
+            except RunError as error:
+                log.warning("%s", error)
 
     def _open_journal(self, reason: str) -> None:
         place = redacted(self._uri)
@@ -146,7 +146,7 @@ class Outlet:
         except (FoveaError, OSError) as error:
             self._give_up(error)
             return
-        self.journal, self._sent = self._journal.path, 1
+        self.journal = self._journal.path
         log.warning(
             "MLflow at %s is out of reach (%s); the run goes on and its records are kept in %s, "
             "to be sent with `kedro tracking-sync`",
@@ -175,13 +175,13 @@ class Outlet:
     def _catch_up(self, journal: Journal) -> None:
         """Sends what the journal holds and goes on with MLflow."""
         target = self._connected()
-        for record in journals.read(journal.path)[self._sent :]:
+        for record in journals.read(journal.path)[journal.sent :]:
             try:
                 target.apply(record)
             except RefusedError as error:
                 log.warning("MLflow refuses a record, which is left out: %s", error)
-            self._sent += 1
-        log.info("MLflow answers again; the %d records kept on disk were sent", self._sent - 1)
+            journal.sent += 1
+        log.info("MLflow answers again; the %d records kept on disk were sent", journal.sent - 1)
         journals.remove(journal.path)
         self._journal = self.journal = None
 

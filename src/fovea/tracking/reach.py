@@ -11,6 +11,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from fovea.core.errors import interruption
+from fovea.tracking.uri import without_secrets
 
 _SECONDS = 10
 _PATIENCE = 3.0
@@ -45,7 +46,8 @@ class RefusedError(Exception):
 def _reason(error: BaseException) -> str:
     text = str(error)
     known = next((words for sign, words in _WORDS if sign in text.lower()), None)
-    return known or (text.strip().splitlines() or [type(error).__name__])[0][:200]
+    # MLflow quotes the address with all that is in it.
+    return known or without_secrets((text.strip().splitlines() or [type(error).__name__])[0])[:200]
 
 
 @contextmanager

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+from fovea.core.digest import data_digest
 from fovea.core.errors import UserError, nearest
 from fovea.core.files import atomic_directory
 from fovea.tracking.finding import FetchedModel, find_store, in_reach
@@ -20,6 +21,7 @@ _FORM = re.compile(r"models:/(?P<name>[^/@]+)(?:@(?P<alias>[^/@]+)|/(?P<version>
 _UNKNOWN = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")  # MLflow says the second of an alias
 _GONE = ("RESOURCE_DOES_NOT_EXIST", "INTERNAL_ERROR")  # of artifacts, by the kind of their store
 _LOGGED = "models:/"
+_SHOWN = 12
 
 
 def fetch_registered(uri: str, cache: Path) -> FetchedModel:
@@ -42,7 +44,7 @@ def fetch_registered(uri: str, cache: Path) -> FetchedModel:
         version, models = _version(store.client, **found.groupdict())
     if version is None:
         raise _unknown(uri, models, **found.groupdict())
-    folder = cache / "registered" / quote(version.name, safe="") / str(version.version)
+    folder = cache / "registered" / quote(version.name, safe="") / _place(version)
     if not folder.is_dir():
         with atomic_directory(folder) as temporary:
             with in_reach(store.uri, what):
@@ -66,6 +68,12 @@ def _version(
         if error.error_code not in _UNKNOWN:
             raise
     return None, {str(model.name): list(model.aliases) for model in client.search_registered_models()}
+
+
+def _place(version: ModelVersion) -> str:
+    """The folder of a version, and of no other of its name and number: one of another store, or one made anew."""
+    # Not by the source, which is another one in a project that was moved.
+    return f"{version.version}-{data_digest([version.run_id, version.creation_timestamp])[:_SHOWN]}"
 
 
 def _unknown(uri: str, models: dict[str, list[str]], name: str, alias: str | None, version: str | None) -> UserError:

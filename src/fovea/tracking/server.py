@@ -76,22 +76,12 @@ def serving(uri: str, port: int) -> Iterator[subprocess.Popen[bytes]]:
     artifacts = ["--default-artifact-root", root.as_uri(), "--artifacts-destination", root.as_uri()] if root else []
     # A connection that a browser keeps open must not delay the end.
     options = "--log-level warning --timeout-graceful-shutdown 1"
-    words = [
-        "--backend-store-uri",
-        uri,
-        "--host",
-        HOST,
-        "--port",
-        str(port),
-        "--workers",
-        "1",
-        "--uvicorn-opts",
-        options,
-    ]
+    words = ["--host", HOST, "--port", str(port), "--workers", "1", "--uvicorn-opts", options]
     with tempfile.TemporaryFile() as output:
         server = subprocess.Popen(  # noqa: S603
             [sys.executable, "-m", "mlflow", "ui", *words, *artifacts],
-            env={**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
+            # The store's address may hold a password, and every user sees the words of a command.
+            env={**os.environ, "MLFLOW_BACKEND_STORE_URI": uri, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -15,6 +16,19 @@ ARTIFACTS = "mlartifacts"
 _SQLITE = "sqlite:///"
 _SERVERS = ("http", "https", "databricks")
 _DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
+
+_SCHEME = r"[\w+.\-]{1,30}://"
+_ADDRESS = re.compile(rf"{_SCHEME}(?:(?!{_SCHEME}|['\"](?:\s|$))\S)*")  # to the next one, or the end of a quoted word
+_PLAIN_HOST = re.compile(r"(?:\[[^\]@]*\]|[^:/?#@]*)(?::\d*)?(?:[/?#]|$)")
+_USER = re.compile(r"[^:/@]*(?::[^@]*)?@")  # what SQLAlchemy takes for user and password, with any sign but @
+_QUERY = re.compile(r"\?[\w.\-]+=")
+_HARMLESS = re.compile(
+    r"host|port|unix_socket|service|options|application_name|target_session_attrs|driver|charset|client_encoding|collation"
+    r"|(connect_|read_|write_)?timeout|mode|cache|uri|immutable|encrypt|trustservercertificate|trusted_connection"
+    r"|ssl_?mode|sslrootcert|ssl_ca|ssl_check_hostname|ssl_verify_(cert|identity)",
+    re.IGNORECASE,
+)
+"""The keys of a query that are shown and kept: what a driver may take for a secret has too many names."""
 
 
 def resolve(configured: str | None) -> str:
@@ -35,7 +49,9 @@ def resolve(configured: str | None) -> str:
     if scheme == "sqlite":
         file = named.removeprefix(_SQLITE) if named.startswith(_SQLITE) else ""
         if file in ("", ":memory:"):
-            raise UserError(f"{key}='{named}' is a database in memory, which ends with the process; {way_out}")
+            raise UserError(
+                f"{key}='{redacted(named)}' is a database in memory, which ends with the process; {way_out}"
+            )
         return named if file.startswith(("file:", "/")) else f"{of_file(shared_root())}/{file}"
     if scheme in _SERVERS or scheme in _DATABASES:
         return named.rstrip("/")
@@ -56,10 +72,32 @@ def of_file(file: Path) -> str:
 
 
 def redacted(uri: str) -> str:
-    """The URI without user name and password, fit to be shown and written."""
-    scheme, mark, rest = uri.partition("://")
-    host, slash, path = rest.partition("/")
-    return f"{scheme}{mark}{host.rpartition('@')[2]}{slash}{path}"
+    """The URI fit to be shown and written: without user and password, and of the query only what is known as harmless.
+
+    User and password end with the last @ before the path's end or the query, as the password may hold any sign.
+    """
+    scheme, mark, rest = uri.partition("://") if "://" in uri else ("", "", uri)
+    if _may_hold_user(scheme, rest):
+        user = _USER.match(rest)
+        start = user.end() if user is not None else 0
+        query = _QUERY.search(rest, start)
+        rest = rest[rest.rfind("@", 0, query.start() if query is not None else len(rest)) + 1 :]
+    place, _, query_text = rest.partition("?")
+    kept = "&".join(pair for pair in query_text.split("&") if _HARMLESS.fullmatch(pair.partition("=")[0]))
+    return f"{scheme}{mark}{place}{'?' if kept else ''}{kept}"
+
+
+def _may_hold_user(scheme: str, rest: str) -> bool:
+    """Whether an @ may end a user: not in a path, of files or of a server's."""
+    kind = scheme.partition("+")[0].lower()
+    if kind in ("", "sqlite", "file") and rest.startswith("/"):
+        return False
+    return kind in _DATABASES or _PLAIN_HOST.match(rest) is None
+
+
+def without_secrets(text: str) -> str:
+    """A text with the addresses in it `redacted`."""
+    return _ADDRESS.sub(lambda found: redacted(found[0]), text)
 
 
 def portable(uri: str) -> str:
