@@ -29,6 +29,7 @@ from fovea.training.watching import Halted, Watch
 from fovea.training.workfolder import WorkFolder, let_go
 from fovea.tuning.ledger import Ledger, note
 from fovea.tuning.plan import Plan
+from fovea.tuning.recipe import run_words
 from fovea.tuning.rows import Row, best_of, shown
 from fovea.tuning.space import overrides_of
 
@@ -134,7 +135,8 @@ class Worker:
 
     def _announce(self, made: Composed, words: Sequence[str]) -> None:
         """Says where the run of the training comes from: a command that makes the same one."""
-        facts = tracking.RunFacts(made.config, made.choices, words, shlex.join(["kedro", "run", *words]))
+        command = shlex.join(["kedro", "run", *run_words(self._plan.env, words)])
+        facts = tracking.RunFacts(made.config, made.choices, words, command)
         tracking.configure(made.config["tracking"], facts)
 
     def _watch(self, trial: Trial, job: TrainJob) -> Watch:
