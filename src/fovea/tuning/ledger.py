@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -99,7 +99,7 @@ class Ledger:
                 "take another name for this one (--study), or put that back"
             )
 
-    def next(self, limit: int, since: int, max_epochs: int) -> Trial | None:
+    def next(self, limit: int, before: Collection[int], max_epochs: int) -> Trial | None:
         """Begins a trial; None: there is none to begin.
 
         What is proposed follows from the seed and the trials so far, so that a search of one worker that was stopped
@@ -107,13 +107,13 @@ class Ledger:
 
         Args:
             limit: Trials in all.
-            since: The number of trials when the command began.
+            before: The numbers of the trials that had ended when the command began.
             max_epochs: Of a training.
         """
         with _turn(self.file):
             rows = self.rows()
             begun = [row for row in rows if row.counts or row.state == "running"]
-            if len(begun) >= limit or _is_hopeless(rows, since):
+            if len(begun) >= limit or _is_hopeless(rows, before):
                 return None
             self.study.sampler = self._sampler(len(begun))
             self.study.pruner = self._pruner(max_epochs)
@@ -215,9 +215,9 @@ def note(trial: Trial, **facts: Any) -> None:
     trial.set_user_attr(_FACTS, {**trial.user_attrs.get(_FACTS, {}), **facts})
 
 
-def _is_hopeless(rows: list[Row], since: int) -> bool:
+def _is_hopeless(rows: list[Row], before: Collection[int]) -> bool:
     """Whether all trials of this command failed, and enough of them to expect no other."""
-    ended = [row for row in rows[since:] if row.counts]
+    ended = [row for row in rows if row.counts and row.number not in before]  # of a grid all rows are there at once
     return len(ended) >= _HOPELESS and all(row.state == "failed" for row in ended)
 
 

@@ -136,7 +136,7 @@ def _plan(
         address=prepared.address,
         parent=None,
         trials=space.trials(wish.trials),
-        since=len(ledger.rows()),
+        before=tuple(row.number for row in ledger.rows() if row.counts),
         deadline=None if minutes is None else time.time() + 60 * minutes,
         max_epochs=base.job.trainer.max_epochs,
     )

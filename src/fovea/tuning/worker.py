@@ -69,7 +69,7 @@ class Worker:
         """
         plan = self._plan
         while plan.deadline is None or time.time() < plan.deadline:
-            trial = self._ledger.next(plan.trials, plan.since, plan.max_epochs)
+            trial = self._ledger.next(plan.trials, plan.before, plan.max_epochs)
             if trial is None:
                 return
             self._make(trial)
