@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from fovea import tracking
 from fovea.config import logs
-from fovea.core.errors import FoveaError, Interrupted
+from fovea.core.errors import FoveaError, Interrupted, RunError
 from fovea.core.processes import die_with
 from fovea.core.stopping import stoppable
 from fovea.shards.folds import reopen
@@ -194,10 +194,14 @@ def main(arguments: Sequence[str]) -> int:
     try:
         with stoppable():
             Worker(Plan.read(Path(arguments[0]))).work()
-    except (FoveaError, Interrupted) as error:
-        if isinstance(error, FoveaError):
-            log.error("tune: %s", error)
+    except Interrupted as error:
         return error.exit_code
+    except Exception as error:
+        expected = isinstance(error, FoveaError)
+        log.debug("ended by an error", exc_info=error)
+        # Where there is no log file, what nobody expected must not be lost.
+        log.error("tune: %s", _line(error), exc_info=None if expected or logs.log_file() else error)
+        return error.exit_code if isinstance(error, FoveaError) else RunError.exit_code
     return 0
 
 
