@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -17,7 +18,7 @@ from fovea.tuning.rows import Row
 from fovea.tuning.study import Study
 
 Kedro = Callable[..., Result]
-BEST = ["optimizer.lr=0.01", "data.mean=[0.5]"]
+BEST = ["optimizer.lr=0.01", "data.mean=[0.5]", "data.folder='my pets'"]
 
 
 @pytest.fixture
@@ -32,7 +33,7 @@ def started(own_project: Path, monkeypatch: pytest.MonkeyPatch) -> list[list[str
 
     best = Row(number=1, state="complete", value=0.5, overrides=tuple(BEST))
     monkeypatch.setattr(tune, "_search", lambda *_: Study("mine", root / "there", [best], best))
-    monkeypatch.setattr(tune.subprocess, "run", run)
+    monkeypatch.setattr(tune, "subprocess", SimpleNamespace(run=run))
     monkeypatch.delenv("KEDRO_ENV", raising=False)
     return found
 
@@ -54,7 +55,11 @@ def test_the_best_trial_is_trained_in_the_environment_of_the_search(
     result = kedro("tune", "--train-best", *words)
     assert result.exit_code == 0, result.output
     assert started == [[sys.executable, "-m", "fovea", "run", *env, *BEST]]
-    assert result.stdout == " ".join([*env, "optimizer.lr=0.01", "'data.mean=[0.5]'"]) + "\n"
+    (line,) = result.stdout.splitlines()
+    # As the command's help has it: eval "kedro run $(kedro tune | tail -1)"
+    shell = 'kedro() { printf "%s\\n" "$@"; }; eval "kedro run $LINE"'
+    read = subprocess.run(["sh", "-c", shell], env={"LINE": line}, capture_output=True, text=True, check=True)
+    assert read.stdout.splitlines() == ["run", *env, *BEST]
 
 
 def test_words_name_no_environment_where_there_is_none() -> None:

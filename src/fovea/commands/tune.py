@@ -44,13 +44,13 @@ def command(
     early where others do better. The test pictures are never looked at. Each trial has an MLflow run, below one for the
     whole. The same command goes on where it was stopped; more --trials make a finished search longer.
 
-    The last line that is printed is what was best, as words for `kedro run`.
+    The last line that is printed is what was best, as words for `kedro run`, in quotes where a shell needs them.
 
     \b
       kedro tune
       kedro tune --trials 40 --workers 2 model=deep_mnist
       kedro tune --space mine --train-best
-      kedro run $(kedro tune | tail -1)
+      eval "kedro run $(kedro tune | tail -1)"
     """
     from fovea.commands.outcome import told
     from fovea.commands.run import this_command
