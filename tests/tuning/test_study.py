@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from optuna.trial import TrialState
 
+from fovea.training.workfolder import WorkFolder, let_go
+from fovea.tuning import ledger as ledgers
 from fovea.tuning import study
 from fovea.tuning.ledger import Ledger, note
 from fovea.tuning.plan import Plan
@@ -55,3 +57,31 @@ def test_a_grid_whose_trials_fail_is_given_up_by_each_command(grid: Ledger, tmp_
     assert second.before == (0, 1, 2, 3, 4)
     assert [_fail(grid, second) for _ in range(4)] == [True] * 3 + [False]
     assert [row.state for row in grid.rows()] == ["failed"] * 8
+
+
+@pytest.mark.parametrize(
+    ("state", "states"),
+    [("free", ["stopped", "waiting"]), ("taken", ["running"]), ("another project's", ["running"])],
+)
+def test_a_trial_of_a_container_that_is_gone_is_made_again(
+    grid: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, state: str, states: list[str]
+) -> None:
+    monkeypatch.setattr(study, "_REST_SECONDS", 0.0)
+    monkeypatch.setenv("FOVEA_WORK", str(tmp_path / "work"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ledgers, "process_identity", lambda _pid: "container pid:[7] 12 345")
+        trial = grid.next(8, (), 5)
+    assert trial is not None
+    note(trial, run_name="lenet5-x")
+    work = WorkFolder.of("lenet5-x")
+    if state != "another project's":
+        work.path.mkdir(parents=True)
+    if state == "taken":
+        work.take()
+    try:
+        study._rest(grid)
+    finally:
+        let_go(remove=False)
+    rows = [row for row in grid.rows() if row.point == trial.params]
+    assert [row.state for row in rows] == states
+    assert sum(row.state == "waiting" for row in grid.rows()) == 7 + (state == "free")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from fovea.core.digest import data_digest
 from fovea.core.errors import RunError, UserError
 from fovea.core.locks import exclusive
-from fovea.tracking.facts import is_dead, process_identity
+from fovea.tracking.facts import is_dead, is_elsewhere, process_identity
 from fovea.tracking.uri import of_file
 from fovea.tuning.recipe import differences
 from fovea.tuning.rows import DONE, Row
@@ -121,18 +121,21 @@ class Ledger:
             note(trial, process=process_identity(os.getpid()))
         return trial
 
-    def give_back(self, *, crashed: bool = False) -> None:
+    def give_back(self, *, crashed: bool = False, gone: Collection[int] = ()) -> None:
         """Closes the trials whose process is gone, and has each made again.
 
         Args:
             crashed: Their processes died by themselves; what dies again and again is not made again.
+            gone: The numbers of trials that nobody trains any more; believed of those of another machine or container.
         """
         import optuna
 
         with _turn(self.file):
             for one in self.study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.RUNNING,)):
                 facts = one.user_attrs.get(_FACTS, {})
-                if not is_dead(facts.get("process", "")) and facts.get("process"):
+                process = facts.get("process", "")
+                lost = one.number in gone and is_elsewhere(process)
+                if process and not is_dead(process) and not lost:
                     continue
                 tries = facts.get("tries", 1) + int(crashed)
                 again = tries <= _MOST_TRIES
