@@ -93,6 +93,7 @@ def test_commands_that_log_nothing_tell_expected_errors_in_one_sentence(
     kedro: Kedro, own_project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("FOVEA_ROOT", str(own_project))
+    monkeypatch.setattr("fovea.commands.outcome.log_file", lambda: None)  # an earlier test may have opened one
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
     result = kedro("ui")
     said = "Error: MLflow at http://127.0.0.1:9 is out of reach: nothing answers there\n"
