@@ -120,7 +120,7 @@ def _codes(text: str) -> Iterator[str]:
 
 
 def _split(place: str, text: str, answer: str = "") -> Iterator[Command]:
-    """The commands of a line: those before and after `&&` and `|`, and one inside `$(...)`."""
+    """The commands of a line: those before and after `&&` and `|`, and one inside `$(...)` or behind `eval`."""
     for inner in _INNER.findall(text):
         yield from _split(place, inner)
     words = _words(_INNER.sub("", text))
@@ -129,7 +129,9 @@ def _split(place: str, text: str, answer: str = "") -> Iterator[Command]:
         one = words[:end]
         while one and _ASSIGNMENT.match(one[0]):
             one = one[1:]
-        if len(one) > 1 and one[0] in PROGRAMS:
+        if one[:1] == ["eval"]:
+            yield from _split(place, " ".join(one[1:]), answer)
+        elif len(one) > 1 and one[0] in PROGRAMS:
             yield Command(place, shlex.join(words[:end]), tuple(one), answer)
         words = words[end + 1 :]
 

@@ -64,7 +64,15 @@ def test_two_runs_in_the_terminal_and_as_a_page(
     assert "kedro run two" in (folder / "compare.html").read_text()
     by_folder = kedro("compare", "made/one", second[:9], "--output", "elsewhere")
     assert by_folder.exit_code == 0, by_folder.output
-    assert (own_project / "elsewhere" / "compare.html").is_file()
+    elsewhere = own_project / "elsewhere"
+    (elsewhere / "notes.md").write_text("mine")
+    (elsewhere / "changed.csv").unlink()
+    first_page = (elsewhere / "compare.html").read_text()
+    again = kedro("compare", "two", "one", "--output", "elsewhere")
+    assert again.exit_code == 0, again.output
+    assert sorted(path.name for path in elsewhere.iterdir()) == ["changed.csv", "compare.html", "notes.md"]
+    assert (elsewhere / "notes.md").read_text() == "mine"
+    assert (elsewhere / "compare.html").read_text() != first_page
 
 
 @pytest.mark.slow
@@ -91,7 +99,7 @@ def test_wrong_runs_are_told_in_one_sentence(kedro: Kedro, make: Callable[..., s
         (("one", "fold"), 2, f"is one of several models of the run {first}"),
         (("one", "other"), 2, "'one' was tested on 'digits' and 'other' on 'mnist', different data"),
         (("one", "strange"), 2, "'one' and 'strange' were tested on different pictures"),
-        (("one", "strange", "--output", "conf"), 2, "--output=conf is there already and holds no comparison"),
+        (("one", "strange", "--output", "pyproject.toml"), 2, "--output=pyproject.toml is a file; name a folder"),
     ):
         result = kedro("compare", *words)
         assert (result.exit_code, sentence in result.stderr) == (code, True), result.output

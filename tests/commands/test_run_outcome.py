@@ -79,6 +79,31 @@ def test_without_a_log_file_the_traceback_is_shown(kedro: Kedro, stage: Any, own
     assert said.endswith("Error: KeyError: 'x'\n")
 
 
+@pytest.mark.parametrize("train", [_raising(RunError("the disk is full")), _wrapped(RunError("the disk is full"))])
+def test_without_a_log_file_an_expected_error_is_one_sentence(
+    kedro: Kedro, stage: Any, own_project: Path, train: Callable[[], None]
+) -> None:
+    (own_project / "logs").write_text("in the way")
+    stage.train = train
+    result = kedro("run")
+    assert (result.exit_code, result.stderr) == (1, "Error: the disk is full\n")
+
+
+def test_commands_that_log_nothing_tell_expected_errors_in_one_sentence(
+    kedro: Kedro, own_project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FOVEA_ROOT", str(own_project))
+    monkeypatch.setattr("fovea.commands.outcome.log_file", lambda: None)  # an earlier test may have opened one
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    result = kedro("ui")
+    said = "Error: MLflow at http://127.0.0.1:9 is out of reach: nothing answers there\n"
+    assert (result.exit_code, result.stdout, result.stderr) == (1, "", said)
+    (own_project / "dvc.yaml").write_text("stages: {}\n")
+    result = kedro("dvc-yaml", "--check")
+    said = "Error: dvc.yaml does not match the pipelines and the catalog; run: kedro dvc-yaml\n"
+    assert (result.exit_code, result.stdout, result.stderr) == (1, "", said)
+
+
 @pytest.mark.parametrize(("signum", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_a_signal(kedro: Kedro, stage: Any, signum: signal.Signals, code: int) -> None:
     def train() -> None:
@@ -170,4 +195,4 @@ def test_an_interruption_outweighs_what_it_led_to() -> None:
 
 def test_a_long_message_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("fovea.commands.outcome.log_file", lambda: None)  # an earlier test may have opened one
-    assert outcome(ValueError("x" * 1000)) == Outcome(1, f"ValueError: {'x' * 397}...")
+    assert outcome(ValueError("x" * 1000)) == Outcome(1, f"ValueError: {'x' * 397}...", expected=False)

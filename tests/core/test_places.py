@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from fovea.core.errors import UserError
-from fovea.core.places import project_root, shared_root
+from fovea.core.places import from_home, project_root, shared_root
 
 
 @pytest.fixture
@@ -45,3 +45,11 @@ def test_copies_of_dvc_share_the_main_root(root: Path, tmp_path: Path, monkeypat
     monkeypatch.setenv("DVC_ROOT", str(tmp_path / "main"))
     assert shared_root() == tmp_path / "main"
     assert project_root() == root
+
+
+def test_a_path_may_begin_with_a_home_folder_that_there_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/me")
+    assert from_home("~/pets") == Path("/home/me/pets")
+    assert from_home("~") == Path("/home/me")
+    for text in ("~$IMG_1.jpg", "~IMG_1.jpg", "~no such user/a.png", "pets/~", "/pets", ""):
+        assert from_home(text) == Path(text)

@@ -148,3 +148,18 @@ def test_a_search_whose_trials_all_fail_says_why(stopped: Any) -> None:
     assert "is complete (1 trial: 1 diverged): " in sentence
     assert "training diverged: " in sentence
     assert "Traceback" not in done.stderr
+
+
+def test_a_search_in_an_environment_stays_in_it(stopped: Any) -> None:
+    project, _ = stopped
+    lab = project.root / "conf/lab"
+    lab.mkdir()
+    (lab / "overrides.yaml").write_text(SETTINGS + "optimizer: {weight_decay: 0.25}\n")
+    words = ("--space", "small", "--study", "lab", "--trials", "1", "--env", "lab", "--train-best")
+    done = project.run("kedro", "tune", *words)
+    runs = [run for run in project.runs() if run.data.tags.get("tune") == "lab"]
+    assert [run.data.params["optimizer.weight_decay"] for run in runs] == ["0.25"]
+    assert runs[0].data.tags["command"] == f"kedro run {done.stdout.splitlines()[0]}"
+    assert done.stdout.startswith("--env lab trainer.max_epochs=2 optimizer.lr=")
+    assert "was trained before; only what comes after was missing" in done.stderr
+    assert runs[0].data.metrics["test/acc"] == project.metrics()["test/acc"]

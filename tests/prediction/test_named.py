@@ -43,7 +43,7 @@ def test_a_path_leads_from_here_or_from_the_root(root: Path, opened: list[Path])
     assert opened == [root / "data", root / "data", Path("here.onnx")]
 
 
-@pytest.mark.parametrize("text", ["no/such/model", "model.onnx", "step-1.ckpt", "./model"])
+@pytest.mark.parametrize("text", ["no/such/model", "model.onnx", "step-1.ckpt", "./model", "~model.onnx"])
 def test_a_path_that_leads_nowhere_is_told(text: str) -> None:
     with pytest.raises(UserError, match=f"there is no file or folder '{text}'"):
         named.open_named(text)

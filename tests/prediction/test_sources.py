@@ -157,6 +157,19 @@ def test_a_table_names_pictures_and_perhaps_their_classes(folder: Path) -> None:
     assert find_source(str(folder / "list.csv")).labels is None
 
 
+def test_a_name_that_begins_with_a_tilde_need_be_no_users(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder / "~$IMG_1.png").write_bytes(b"1")
+    (folder / "list.csv").write_text("path\n~$IMG_1.png\n~$none.png\n~/b.jpg\n")
+    monkeypatch.setenv("HOME", str(folder))
+    source = find_source(str(folder / "list.csv"))
+    assert contents(source) == [b"1", "there is no such file", (folder / "b.jpg").read_bytes()]
+    monkeypatch.chdir(folder)
+    assert find_source("~$IMG_?.png").names == ["~$IMG_1.png"]
+    assert find_source("~/deep").names == ["d.png", "e.png"]
+    with pytest.raises(UserError, match=r"predict\.source '~IMG_2\.png' does not exist"):
+        find_source("~IMG_2.png")
+
+
 def test_a_table_may_be_called_from_its_own_folder(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (folder / "deep" / "list.csv").write_text("path\n../a.png\n")
     monkeypatch.chdir(folder)

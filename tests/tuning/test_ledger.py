@@ -55,7 +55,7 @@ def _value(trial: Any) -> float:
 
 
 def _make(ledger: Ledger, limit: int = 99, ended: str = "complete", **facts: Any) -> Any:
-    trial = ledger.next(limit, 0, 5)
+    trial = ledger.next(limit, (), 5)
     assert trial is not None
     note(trial, ended=ended, **facts)
     complete = ended == "complete"
@@ -90,7 +90,7 @@ def test_a_trial_whose_process_is_gone_is_made_again_and_changes_no_proposal(beg
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ledgers, "process_identity", lambda _pid: "here 1 999999999 1")
         patch.setattr(ledgers, "is_dead", lambda identity: identity.startswith("here"))
-        lost = ledger.next(99, 0, 5)
+        lost = ledger.next(99, (), 5)
         assert lost is not None
         assert [row.state for row in ledger.rows()] == ["complete", "stopped"]
         ledger.give_back()
@@ -101,7 +101,7 @@ def test_a_trial_whose_process_is_gone_is_made_again_and_changes_no_proposal(beg
 
 def test_trials_of_living_processes_are_left_alone(begin: Begin) -> None:
     ledger = begin(_space())
-    ledger.next(99, 0, 5)
+    ledger.next(99, (), 5)
     ledger.give_back()
     assert [row.state for row in ledger.rows()] == ["running"]
 
@@ -109,9 +109,9 @@ def test_trials_of_living_processes_are_left_alone(begin: Begin) -> None:
 def test_a_trial_that_kills_its_process_twice_has_failed(begin: Begin, dead: Any) -> None:
     dead()
     ledger = begin(_space())
-    first = ledger.next(99, 0, 5)
+    first = ledger.next(99, (), 5)
     ledger.give_back(crashed=True)
-    again = ledger.next(99, 0, 5)
+    again = ledger.next(99, (), 5)
     assert first is not None
     assert again is not None
     assert again.params == first.params
@@ -125,7 +125,7 @@ def test_interruptions_may_come_as_often_as_they_like(begin: Begin, dead: Any) -
     dead()
     ledger = begin(_space())
     for _ in range(4):
-        assert ledger.next(99, 0, 5) is not None
+        assert ledger.next(99, (), 5) is not None
         ledger.give_back()
     assert [row.state for row in ledger.rows()] == ["stopped"] * 4 + ["waiting"]
 
@@ -133,18 +133,30 @@ def test_interruptions_may_come_as_often_as_they_like(begin: Begin, dead: Any) -
 def test_no_more_trials_than_asked_for_also_with_some_under_way(begin: Begin) -> None:
     ledger = begin(_space())
     _make(ledger, 3)
-    assert ledger.next(3, 0, 5) is not None
-    assert ledger.next(3, 0, 5) is not None
-    assert ledger.next(3, 0, 5) is None
-    assert ledger.next(4, 0, 5) is not None
+    assert ledger.next(3, (), 5) is not None
+    assert ledger.next(3, (), 5) is not None
+    assert ledger.next(3, (), 5) is None
+    assert ledger.next(4, (), 5) is not None
 
 
 def test_a_search_in_which_all_fails_is_given_up(begin: Begin) -> None:
     ledger = begin(_space())
     for _ in range(5):
         _make(ledger, ended="failed", reason="no room")
-    assert ledger.next(99, 0, 5) is None
-    assert ledger.next(99, 5, 5) is not None  # another command tries anew
+    assert ledger.next(99, (), 5) is None
+    assert ledger.next(99, range(5), 5) is not None  # another command tries anew
+
+
+def test_a_grid_in_which_all_fails_is_given_up(begin: Begin) -> None:
+    ledger = begin(_space(sampler="grid", parameters={"size": {"low": 1, "high": 20}}))
+    before = [row.number for row in ledger.rows() if row.counts]
+    assert (len(ledger.rows()), before) == (20, [])  # all points wait from the beginning
+    for _ in range(5):
+        _make(ledger, ended="failed", reason="no room")
+    assert ledger.next(20, before, 5) is None
+    again = ledger.next(20, range(5), 5)
+    assert again is not None
+    assert again.params == {"size": 6}
 
 
 def test_diverged_trials_teach_and_count(begin: Begin) -> None:
@@ -160,7 +172,7 @@ def test_a_grid_waits_in_the_database(begin: Begin) -> None:
     begin(_grid())  # once more, which adds nothing
     points = [_make(ledger, 4) for _ in range(4)]
     assert points == [{"model": m, "size": s} for m in ("a", "b") for s in (1, 2)]
-    assert ledger.next(4, 0, 5) is None
+    assert ledger.next(4, (), 5) is None
 
 
 def test_another_search_of_the_same_name_is_refused(begin: Begin) -> None:
@@ -181,7 +193,7 @@ def test_a_database_that_is_none_is_told(tmp_path: Path) -> None:
 
 def test_rows_tell_what_the_database_knows(begin: Begin) -> None:
     ledger = begin(_space())
-    trial = ledger.next(9, 0, 5)
+    trial = ledger.next(9, (), 5)
     assert trial is not None
     trial.report(0.25, 1)
     trial.report(0.5, 2)
@@ -204,20 +216,20 @@ def test_rows_tell_what_the_database_knows(begin: Begin) -> None:
 )
 def test_the_pruner_is_that_of_the_space(begin: Begin, pruner: str, epochs: int, kind: type) -> None:
     ledger = begin(_space(pruner=pruner))
-    ledger.next(9, 0, epochs)
+    ledger.next(9, (), epochs)
     assert isinstance(ledger.study.pruner, kind)
 
 
 def test_no_trial_is_ended_in_the_first_epochs(begin: Begin) -> None:
     ledger = begin(_space(startup_trials=2, warmup_epochs=2))
     for _ in range(3):
-        trial = ledger.next(9, 0, 5)
+        trial = ledger.next(9, (), 5)
         assert trial is not None
         for epoch in range(1, 6):
             trial.report(0.9, epoch)
         note(trial, ended="complete")
         ledger.study.tell(trial.number, 0.9)
-    bad = ledger.next(9, 0, 5)
+    bad = ledger.next(9, (), 5)
     assert bad is not None
     ended = []
     for epoch in range(1, 6):

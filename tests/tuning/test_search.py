@@ -1,10 +1,13 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import threading
+import time
 
 import pytest
 
-from fovea.tuning.search import surroundings
+from fovea.tuning.search import _ended, _Process, surroundings
 
 
 @pytest.mark.parametrize(
@@ -35,3 +38,20 @@ def test_each_worker_has_a_gpu_where_there_are_several(
 ) -> None:
     environment = {} if visible is None else {"CUDA_VISIBLE_DEVICES": visible}
     assert surroundings(number, 4, 8, gpus, environment).get("CUDA_VISIBLE_DEVICES") == own
+
+
+def test_what_a_worker_says_at_its_end_is_heard_before_its_end_is_told() -> None:
+    said = []
+    popen = subprocess.Popen(["sh", "-c", "exit 2"], text=True)
+
+    def pass_on() -> None:
+        popen.wait()
+        time.sleep(0.3)  # as where this process has much else to do
+        said.append("the reason")
+
+    voice = threading.Thread(target=pass_on)
+    voice.start()
+    popen.wait()
+    crew = {7: _Process(popen, voice)}
+    assert _ended(crew) == [(7, 2)]
+    assert (said, crew) == (["the reason"], {})

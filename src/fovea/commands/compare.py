@@ -39,15 +39,14 @@ def command(runs: tuple[str, ...], timed: bool, confidence: float, output: Path 
       kedro compare lenet5-digits-8858fde8 latest --latency
     """
     from fovea.commands.composed import composed
-    from fovea.comparison import page
     from fovea.config import logs
     from fovea.core.errors import UserError
 
     if len(runs) < 2:
         given = f"only '{runs[0]}' is named" if runs else "no run is named"
         raise UserError(f"a comparison needs two runs, and {given}; `kedro ui` shows which there are")
-    if output is not None and output.exists() and not (output / page.PAGE).is_file():
-        raise UserError(f"--output={output} is there already and holds no comparison; name a new folder")
+    if output is not None and output.exists() and not output.is_dir():
+        raise UserError(f"--output={output} is a file; name a folder")
     logs.configure()
     from fovea import tracking
     from fovea.comparison import fetch

@@ -19,10 +19,17 @@ log = logging.getLogger("fovea.commands")
 
 
 class Outcome(NamedTuple):
-    """The exit code of a command that did not end well, and its sentence."""
+    """How a command ended that did not end well.
+
+    Attributes:
+        code: Its exit code.
+        sentence: What is said of it.
+        expected: Whether the sentence says all that a user needs; else there is a traceback, in the log file or shown.
+    """
 
     code: int
     sentence: str
+    expected: bool = True
 
 
 @contextmanager
@@ -52,7 +59,7 @@ def told(*, again: str = "") -> Iterator[None]:
 
 def _end(error: BaseException, end: Outcome) -> NoReturn:
     log.debug("ended with exit code %d", end.code, exc_info=error)
-    if end.code == 1 and log_file() is None:
+    if not end.expected and log_file() is None:
         click.echo("".join(traceback.format_exception(error)), err=True, nl=False)
     click.secho("Error: " if end.code <= 2 else "Stopped: ", fg="red", nl=False, err=True)
     click.echo(end.sentence, err=True)
@@ -76,12 +83,12 @@ def outcome(error: BaseException, again: str = "") -> Outcome:
         if isinstance(one, FoveaError):
             return Outcome(one.exit_code, str(one) if isinstance(one, UserError) else f"{one}{_where()}")
     if isinstance(error, SystemExit):
-        return Outcome(1, f"a step ended the process with exit code {error.code}{_where()}")
+        return Outcome(1, f"a step ended the process with exit code {error.code}{_where()}", expected=False)
     if _is_selection(error):
         reason = _one_line(error).partition(". ")[0]
         return Outcome(2, f"{reason}; `kedro registry describe NAME` shows the nodes of a pipeline")
     root = chain[-1] if type(error).__name__ == "DatasetError" else error
-    return Outcome(1, f"{type(root).__name__}: {_one_line(root)}{_where()}")
+    return Outcome(1, f"{type(root).__name__}: {_one_line(root)}{_where()}", expected=False)
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:

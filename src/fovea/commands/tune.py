@@ -44,26 +44,29 @@ def command(
     early where others do better. The test pictures are never looked at. Each trial has an MLflow run, below one for the
     whole. The same command goes on where it was stopped; more --trials make a finished search longer.
 
-    The last line that is printed is what was best, as words for `kedro run`.
+    The last line that is printed is what was best, as words for `kedro run`, in quotes where a shell needs them.
 
     \b
       kedro tune
       kedro tune --trials 40 --workers 2 model=deep_mnist
       kedro tune --space mine --train-best
-      kedro run $(kedro tune | tail -1)
+      eval "kedro run $(kedro tune | tail -1)"
     """
     from fovea.commands.outcome import told
     from fovea.commands.run import this_command
     from fovea.config import logs
     from fovea.core.stopping import stoppable
+    from fovea.tuning.recipe import run_words
     from fovea.tuning.study import Wish
 
     logs.configure()
+    env = env or os.environ.get("KEDRO_ENV")
     with told(again=this_command()), stoppable():
         found = _search(overrides, space, Wish(study, trials, workers), env)
-        _tell(found)
+        words = run_words(env, found.best.overrides)
+        _tell(found, words)
         if train_best:
-            _train(found.best.overrides)
+            _train(words)
 
 
 def _search(overrides: tuple[str, ...], name: str, wish: Wish, env: str | None) -> Study:
@@ -82,14 +85,14 @@ def _search(overrides: tuple[str, ...], name: str, wish: Wish, env: str | None) 
         raise UserError(f"--study={wish.study} is no name; make it of letters, digits, '.', '_' and '-'")
     conf = project_root() / "conf"
     space = read_space(conf, name)
-    recipe = recipe_of(space, conf, env or os.environ.get("KEDRO_ENV"), CONFIG_LOADER_ARGS, overrides)
+    recipe = recipe_of(space, conf, env, CONFIG_LOADER_ARGS, overrides)
     base = recipe.composed()
     tracking.configure(base.config["tracking"], facts_of(base, overrides, this_command()))
     prepared = prepare(ingest(base.config["data"]), base.config["data"], base.config["prepare"])
     return tune(space, recipe, base, prepared, wish)
 
 
-def _tell(found: Study) -> None:
+def _tell(found: Study, words: Sequence[str]) -> None:
     import logging
 
     from fovea.core.places import project_root
@@ -101,15 +104,15 @@ def _tell(found: Study) -> None:
     log.info("table   %s (and pictures)", (found.folder / TABLE).relative_to(root))
     log.info("runs    %s  (this one is %s)", look, found.name)
     log.info("The best trial, as words for kedro run:")
-    click.echo(shlex.join(found.best.overrides))
+    click.echo(shlex.join(words))
 
 
-def _train(overrides: Sequence[str]) -> None:
+def _train(words: Sequence[str]) -> None:
     """Runs the pipeline in a process of its own; the training is taken up from the trial's work folder."""
     from fovea.core.places import project_root
 
     done = subprocess.run(  # noqa: S603
-        [sys.executable, "-m", "fovea", "run", *overrides], cwd=project_root(), check=False
+        [sys.executable, "-m", "fovea", "run", *words], cwd=project_root(), check=False
     )
     if done.returncode:
         raise click.exceptions.Exit(done.returncode)

@@ -14,7 +14,7 @@ from fovea.comparison.past import PastRun, packages_of
 from fovea.comparison.recipe import RESOLVED, Recipe, recipe_of
 from fovea.core.errors import RunError, UserError
 from fovea.core.files import explained, scratch_directory
-from fovea.core.places import project_root
+from fovea.core.places import from_home, project_root
 from fovea.tracking.finding import MODEL, FoundRun, find_run
 from fovea.training.result import FACTS, HISTORY, RECORD
 
@@ -34,7 +34,7 @@ def find(named: str) -> FoundRun:
         UserError: There is no such run.
         RunError: MLflow is out of reach.
     """
-    path = Path(named).expanduser()
+    path = from_home(named)
     for folder in (path, project_root() / path):
         if folder.is_dir():
             run_id = tracking.recorded_id(folder / RECORD)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fovea.core import html
-from fovea.core.files import atomic_directory
+from fovea.core.files import atomic_file
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,20 +26,21 @@ _PICTURES = 48  # of each change
 
 
 def write(comparison: Comparison, folder: Path, show: Show) -> Path:
-    """Writes the page and the table into `folder`, in the place of what was there; gives the page.
+    """Writes the page and the table into `folder`; gives the page. Other files of the folder stay.
 
     Args:
         comparison: What to tell.
-        folder: Whole or not there, whatever happens.
+        folder: Where to; need not exist yet.
         show: Gives pictures by id.
 
     Raises:
         RunError: The disk is full or not writable.
     """
     body = html.page(" and ".join(comparison.labels), _body(comparison, show))
-    with atomic_directory(folder) as temporary:
-        (temporary / PAGE).write_text(body, encoding="utf-8")
-        comparison.changed().to_csv(temporary / CHANGED, index=False, lineterminator="\n")
+    with atomic_file(folder / CHANGED) as temporary:
+        comparison.changed().to_csv(temporary, index=False, lineterminator="\n")
+    with atomic_file(folder / PAGE) as temporary:
+        temporary.write_text(body, encoding="utf-8")
     return folder / PAGE
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from fovea.core.errors import UserError
@@ -48,6 +49,17 @@ def shared_root() -> Path:
     """
     dvc_root = os.environ.get("DVC_ROOT")
     return Path(dvc_root).resolve() if dvc_root else project_root()
+
+
+def from_home(text: str) -> Path:
+    """A path as a user writes it, which may begin with the home folder: ``~``, or ``~name`` of another user.
+
+    Where there is no such user (a picture may be called ``~$IMG_1.jpg``) it stays as it is written.
+    """
+    path = Path(text)
+    with suppress(RuntimeError):
+        return path.expanduser()
+    return path
 
 
 def work_root() -> Path:

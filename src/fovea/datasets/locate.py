@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from fovea.core.errors import RunError, UserError
 from fovea.core.files import explained
-from fovea.core.places import shared_root
+from fovea.core.places import from_home, shared_root
 from fovea.datasets.fetch import Fetched, MissingError, fetch, in_place
 from fovea.datasets.mirrors import VARIABLE, mirrors
 from fovea.datasets.source import SourceFiles, collect, raw_folder
@@ -54,7 +54,7 @@ def user_folder(name: str) -> Path:
     Raises:
         UserError: There is no such folder, or it cannot be read.
     """
-    folder = Path(os.path.normpath(shared_root() / Path(name).expanduser()))
+    folder = Path(os.path.normpath(shared_root() / from_home(name)))
     if not folder.is_dir():
         what = "is a file, not a folder" if folder.is_file() else "does not exist"
         raise UserError(f"data.folder is '{name}' but '{folder}' {what}; set data.folder to the folder of your files")

@@ -11,6 +11,7 @@ from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from fovea.core.errors import UserError
 from fovea.core.files import explained, require_space
+from fovea.core.places import from_home
 from fovea.datasets.parts import Part, Patience, UnavailableError
 from fovea.datasets.wanted import Wanted
 
@@ -83,7 +84,7 @@ def _known(base: str, where: str) -> str:
 
 def _folder(base: str) -> Path | None:
     if "://" not in base:
-        return Path(base).expanduser()
+        return from_home(base)
     parts = urlsplit(base)
     return Path(unquote(parts.path)) if parts.scheme == "file" else None
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple, TextIO, cast
 
 from fovea.core.errors import UserError, nearest
+from fovea.core.places import from_home
 from fovea.datasets.archives import decoded, distinct
 from fovea.datasets.folders import Group, is_within
 from fovea.datasets.samples import SPLITS, SplitName
@@ -38,7 +39,7 @@ def read_table(folder: Path, table: str) -> list[Group]:
     Raises:
         UserError: There is no such file, it is no CSV file of these columns, or a line lacks a value.
     """
-    path = folder / Path(table).expanduser()
+    path = folder / from_home(table)
     rows = _rows(path, folder)
     ids = distinct([decoded(row.path) for row in rows])
     again = len(rows) - len({row.path for row in rows})

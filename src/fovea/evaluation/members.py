@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from fovea import tracking
 from fovea.core.digest import file_digest
 from fovea.core.errors import RunError, UserError
-from fovea.core.places import MEMBERS, project_root
+from fovea.core.places import MEMBERS, from_home, project_root
 from fovea.evaluation.fit import difference
 from fovea.training.result import RECORD, WEIGHTS, TrainedModel
 
@@ -102,7 +102,7 @@ def _open(named: str) -> Member:
 
 def _folder(named: str) -> Path | None:
     """The folder that a name means, from the working directory or the project's root; None: it is a run's."""
-    path = Path(named).expanduser()
+    path = from_home(named)
     for place in (path, project_root() / path):
         if place.is_dir():
             return place

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from fovea.core.digest import kept_digest
 from fovea.core.errors import UserError
 from fovea.core.files import explained
-from fovea.core.places import RAW, shared_root
+from fovea.core.places import RAW, from_home, shared_root
 from fovea.datasets.fetch import fetch
 from fovea.datasets.mirrors import Mirror, mirrors
 from fovea.datasets.wanted import Wanted
@@ -172,7 +172,7 @@ def _places(file: Published) -> list[Mirror]:
 
 def _own_path(text: str) -> Path:
     """The file or folder that a user names: absolute, from the home folder (``~``), or from the project's root."""
-    path = Path(os.path.normpath(shared_root() / Path(text).expanduser()))
+    path = Path(os.path.normpath(shared_root() / from_home(text)))
     if path.is_dir():
         if not ((path / _TENSORS).is_file() and (path / _FACTS).is_file()):
             raise UserError(

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 from fovea.core.errors import UserError
-from fovea.core.places import MEMBERS, project_root
+from fovea.core.places import MEMBERS, from_home, project_root
 from fovea.prediction.forms import SUFFIXES, open_path
 from fovea.prediction.predictor import Predictor
 
@@ -25,7 +24,7 @@ def open_named(named: str) -> Predictor:
     """
     if named.startswith(_REGISTERED):
         return _fetched(named)
-    path = Path(named).expanduser()
+    path = from_home(named)
     for place in (path, project_root() / path):
         if place.exists():
             return open_path(place)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from fovea.core.errors import UserError
+from fovea.core.places import from_home
 from fovea.datasets.tables import read_lines
 from fovea.pictures.header import SUFFIXES, sniff
 from fovea.pictures.reasons import WORDS, Unusable
@@ -28,7 +29,7 @@ def find_source(text: str | None) -> Source:
     """
     if not text:
         raise UserError(f"predict.source is not set; {_HOW}")
-    path = Path(text).expanduser()
+    path = from_home(text)
     if path.is_dir():
         return _folder(path)
     if path.is_file():
@@ -80,5 +81,5 @@ def _table(path: Path) -> Source:
     lines = read_lines(path, "predict.source", ("path",), "path or path,label")
     labels = [line.values.get("label") or None for line in lines]
     names = [line.values["path"] for line in lines]
-    source = of_files(f"the table '{path}'", [path.parent / Path(name).expanduser() for name in names], names)
+    source = of_files(f"the table '{path}'", [path.parent / from_home(name) for name in names], names)
     return replace(source, labels=labels if any(labels) else None)

@@ -111,10 +111,16 @@ def process_identity(pid: int) -> str:
 
 def is_dead(identity: str) -> bool:
     """Whether a process that `process_identity` named on this machine is gone; False for other machines."""
-    mine, theirs = process_identity(os.getpid()).split(), identity.split()
-    if len(theirs) != 4 or theirs[:2] != mine[:2] or not theirs[2].isdigit():
+    words = identity.split()
+    if len(words) != 4 or is_elsewhere(identity) or not words[2].isdigit():
         return False
-    return process_identity(int(theirs[2])) != identity
+    return process_identity(int(words[2])) != identity
+
+
+def is_elsewhere(identity: str) -> bool:
+    """Whether `process_identity` named a process of another machine or container, of which nothing is known here."""
+    mine, theirs = process_identity(os.getpid()).split(), identity.split()
+    return len(theirs) == 4 and theirs[:2] != mine[:2]
 
 
 def git_tags() -> dict[str, str]:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fovea.core.digest import kept_digest
 from fovea.core.errors import RunError, UserError
-from fovea.core.places import shared_root
+from fovea.core.places import from_home, shared_root
 from fovea.training.result import WEIGHTS, TrainedModel
 
 if TYPE_CHECKING:
@@ -24,7 +23,7 @@ def find(name: str, data: DataConfig) -> TrainedModel:
         UserError: There is no trained model, or it was trained for other classes or other pictures.
     """
     try:
-        model = TrainedModel.open(shared_root() / Path(name).expanduser())
+        model = TrainedModel.open(shared_root() / from_home(name))
     except RunError as error:
         raise UserError(f"loss.distill.teacher: {error}") from None
     taught = model.facts["data"]

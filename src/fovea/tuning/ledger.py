@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from fovea.core.digest import data_digest
 from fovea.core.errors import RunError, UserError
 from fovea.core.locks import exclusive
-from fovea.tracking.facts import is_dead, process_identity
+from fovea.tracking.facts import is_dead, is_elsewhere, process_identity
 from fovea.tracking.uri import of_file
 from fovea.tuning.recipe import differences
 from fovea.tuning.rows import DONE, Row
@@ -99,7 +99,7 @@ class Ledger:
                 "take another name for this one (--study), or put that back"
             )
 
-    def next(self, limit: int, since: int, max_epochs: int) -> Trial | None:
+    def next(self, limit: int, before: Collection[int], max_epochs: int) -> Trial | None:
         """Begins a trial; None: there is none to begin.
 
         What is proposed follows from the seed and the trials so far, so that a search of one worker that was stopped
@@ -107,13 +107,13 @@ class Ledger:
 
         Args:
             limit: Trials in all.
-            since: The number of trials when the command began.
+            before: The numbers of the trials that had ended when the command began.
             max_epochs: Of a training.
         """
         with _turn(self.file):
             rows = self.rows()
             begun = [row for row in rows if row.counts or row.state == "running"]
-            if len(begun) >= limit or _is_hopeless(rows, since):
+            if len(begun) >= limit or _is_hopeless(rows, before):
                 return None
             self.study.sampler = self._sampler(len(begun))
             self.study.pruner = self._pruner(max_epochs)
@@ -121,18 +121,21 @@ class Ledger:
             note(trial, process=process_identity(os.getpid()))
         return trial
 
-    def give_back(self, *, crashed: bool = False) -> None:
+    def give_back(self, *, crashed: bool = False, gone: Collection[int] = ()) -> None:
         """Closes the trials whose process is gone, and has each made again.
 
         Args:
             crashed: Their processes died by themselves; what dies again and again is not made again.
+            gone: The numbers of trials that nobody trains any more; believed of those of another machine or container.
         """
         import optuna
 
         with _turn(self.file):
             for one in self.study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.RUNNING,)):
                 facts = one.user_attrs.get(_FACTS, {})
-                if not is_dead(facts.get("process", "")) and facts.get("process"):
+                process = facts.get("process", "")
+                lost = one.number in gone and is_elsewhere(process)
+                if process and not is_dead(process) and not lost:
                     continue
                 tries = facts.get("tries", 1) + int(crashed)
                 again = tries <= _MOST_TRIES
@@ -215,9 +218,9 @@ def note(trial: Trial, **facts: Any) -> None:
     trial.set_user_attr(_FACTS, {**trial.user_attrs.get(_FACTS, {}), **facts})
 
 
-def _is_hopeless(rows: list[Row], since: int) -> bool:
+def _is_hopeless(rows: list[Row], before: Collection[int]) -> bool:
     """Whether all trials of this command failed, and enough of them to expect no other."""
-    ended = [row for row in rows[since:] if row.counts]
+    ended = [row for row in rows if row.counts and row.number not in before]  # of a grid all rows are there at once
     return len(ended) >= _HOPELESS and all(row.state == "failed" for row in ended)
 
 

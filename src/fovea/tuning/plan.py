@@ -29,7 +29,7 @@ class Plan:
         address: Of the data; see `fovea.shards.folds.reopen`.
         parent: Id of the search's MLflow run; None: MLflow is out of reach.
         trials: In all.
-        since: The trials that there were before the command.
+        before: The numbers of the trials that had ended when the command began.
         deadline: Seconds since 1970 after which no trial begins; None: no limit.
         max_epochs: Of a training.
     """
@@ -45,7 +45,7 @@ class Plan:
     address: Mapping[str, Any]
     parent: str | None
     trials: int
-    since: int
+    before: tuple[int, ...]
     deadline: float | None
     max_epochs: int
 
@@ -62,7 +62,7 @@ class Plan:
     def read(cls, path: Path) -> Plan:
         """Reads what `write` wrote."""
         content = json.loads(path.read_text())
-        return cls(**{**content, "overrides": tuple(content["overrides"])})
+        return cls(**{**content, **{key: tuple(content[key]) for key in ("overrides", "before")}})
 
     @property
     def recipe(self) -> Recipe:

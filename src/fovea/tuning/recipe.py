@@ -81,6 +81,16 @@ def recipe_of(space: Space, conf: Path, env: str | None, loader: Mapping[str, An
     return Recipe(conf, env, loader, (*space.config.overrides, *overrides))
 
 
+def run_words(env: str | None, overrides: Sequence[str]) -> tuple[str, ...]:
+    """The words behind `kedro run` that make a training of a search.
+
+    Args:
+        env: Kedro's environment; None: the usual one.
+        overrides: Of the training.
+    """
+    return (*(("--env", env) if env else ()), *overrides)
+
+
 def check_space(space: Space, recipe: Recipe, base: Composed) -> dict[str, str]:
     """Tries whether the configuration takes the ends of every range and every choice.
 

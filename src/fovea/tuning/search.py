@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, NamedTuple
 
 from fovea.config import logs
 from fovea.core.errors import Interrupted, RunError, UserError
@@ -24,10 +24,22 @@ log = logging.getLogger("fovea")
 
 _LOOK_SECONDS = 0.2
 _GRACE_SECONDS = 120.0  # for a worker to save the state of its training
+_LAST_WORDS_SECONDS = 5.0  # a process that a worker started may hold its standard output open
 _MOST_CRASHES = 3  # of processes, without a trial that ends between
 _SAID = (RunError.exit_code, UserError.exit_code)  # of a process that has told why it cannot work
 _NVIDIA = Path("/proc/driver/nvidia/gpus")
 _PARENT = "FOVEA_TUNE_PARENT"
+
+
+class _Process(NamedTuple):
+    """A worker, and the thread that lets its words through."""
+
+    popen: subprocess.Popen[str]
+    voice: threading.Thread
+
+    def hear_out(self) -> None:
+        """Waits, after it has ended, until its last words are said."""
+        self.voice.join(_LAST_WORDS_SECONDS)
 
 
 def search(plan: Plan, ledger: Ledger, folder: Path, workers: int) -> None:
@@ -46,7 +58,7 @@ def search(plan: Plan, ledger: Ledger, folder: Path, workers: int) -> None:
     path = folder / "plan.json"
     plan.write(path)
     count = min(workers, plan.trials - _begun(ledger))
-    crew: dict[int, subprocess.Popen[str]] = {}
+    crew: dict[int, _Process] = {}
     crashes, begun = 0, 0
     with _ending(crew):
         for number in range(count):
@@ -70,12 +82,12 @@ def _begun(ledger: Ledger) -> int:
     return sum(row.counts for row in ledger.rows())
 
 
-def _ended(crew: dict[int, subprocess.Popen[str]]) -> list[tuple[int, int]]:
+def _ended(crew: dict[int, _Process]) -> list[tuple[int, int]]:
     """Takes the processes that have ended out of the crew; gives their numbers and exit codes."""
-    codes = [(number, process.poll()) for number, process in crew.items()]
+    codes = [(number, process.popen.poll()) for number, process in crew.items()]
     ended = [(number, code) for number, code in codes if code is not None]
     for number, _ in ended:
-        del crew[number]
+        crew.pop(number).hear_out()
     return ended
 
 
@@ -111,9 +123,9 @@ def surroundings(number: int, workers: int, cores: int, gpus: int, environment: 
     return {**environment, **own}
 
 
-def _start(plan: Path, number: int, workers: int) -> subprocess.Popen[str]:
+def _start(plan: Path, number: int, workers: int) -> _Process:
     gpus = len(list(_NVIDIA.iterdir())) if _NVIDIA.is_dir() else 0
-    process = subprocess.Popen(  # noqa: S603
+    popen = subprocess.Popen(  # noqa: S603
         [sys.executable, "-m", "fovea.tuning.worker", str(plan)],
         env=surroundings(number, workers, usable_cores(), gpus, os.environ),
         stdin=subprocess.DEVNULL,
@@ -123,8 +135,9 @@ def _start(plan: Path, number: int, workers: int) -> subprocess.Popen[str]:
         errors="replace",
         start_new_session=True,  # Ctrl-C on a terminal reaches this process alone, which passes it on once
     )
-    threading.Thread(target=_pass_on, args=(process.stdout,), daemon=True).start()
-    return process
+    voice = threading.Thread(target=_pass_on, args=(popen.stdout,), daemon=True)
+    voice.start()
+    return _Process(popen, voice)
 
 
 def _pass_on(stream: IO[str] | None) -> None:
@@ -135,20 +148,21 @@ def _pass_on(stream: IO[str] | None) -> None:
 
 
 @contextmanager
-def _ending(crew: dict[int, subprocess.Popen[str]]) -> Iterator[None]:
+def _ending(crew: dict[int, _Process]) -> Iterator[None]:
     """Has the processes save their state and end, should the block be interrupted; a second signal kills them."""
     try:
         yield
     except BaseException:
         log.info("tune: stopping after the step under way; once more stops at once")
         for process in crew.values():
-            process.send_signal(signal.SIGTERM)
+            process.popen.send_signal(signal.SIGTERM)
         try:
             deadline = time.monotonic() + _GRACE_SECONDS
             for process in crew.values():
-                process.wait(max(0.0, deadline - time.monotonic()))
+                process.popen.wait(max(0.0, deadline - time.monotonic()))
+                process.hear_out()
         except (subprocess.TimeoutExpired, Interrupted):
             for process in crew.values():
-                process.kill()
-                process.wait()
+                process.popen.kill()
+                process.popen.wait()
         raise

@@ -110,11 +110,20 @@ def _database(base: Composed) -> Path:
 
 
 def _rest(ledger: Ledger) -> None:
-    """Waits for workers whose command was killed, and closes their trials."""
+    """Waits for workers whose command was killed, and closes their trials.
+
+    Of a process in a container that is gone nothing tells that it ended, but that its work folder is free.
+    """
     deadline = time.monotonic() + _REST_SECONDS
     while any(row.state == "running" for row in ledger.rows()) and time.monotonic() < deadline:
         time.sleep(0.5)
-    ledger.give_back()
+    ledger.give_back(gone=[row.number for row in ledger.rows() if row.state == "running" and _is_left(row)])
+
+
+def _is_left(row: Row) -> bool:
+    """Whether a trial was begun in this project and nobody trains it any more."""
+    work = WorkFolder.of(row.run_name) if row.run_name else None
+    return work is not None and work.path.is_dir() and not work.is_under_way
 
 
 def _plan(
@@ -136,7 +145,7 @@ def _plan(
         address=prepared.address,
         parent=None,
         trials=space.trials(wish.trials),
-        since=len(ledger.rows()),
+        before=tuple(row.number for row in ledger.rows() if row.counts),
         deadline=None if minutes is None else time.time() + 60 * minutes,
         max_epochs=base.job.trainer.max_epochs,
     )

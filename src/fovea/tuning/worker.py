@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from fovea import tracking
 from fovea.config import logs
-from fovea.core.errors import FoveaError, Interrupted
+from fovea.core.errors import FoveaError, Interrupted, RunError
 from fovea.core.processes import die_with
 from fovea.core.stopping import stoppable
 from fovea.shards.folds import reopen
@@ -29,6 +29,7 @@ from fovea.training.watching import Halted, Watch
 from fovea.training.workfolder import WorkFolder, let_go
 from fovea.tuning.ledger import Ledger, note
 from fovea.tuning.plan import Plan
+from fovea.tuning.recipe import run_words
 from fovea.tuning.rows import Row, best_of, shown
 from fovea.tuning.space import overrides_of
 
@@ -68,7 +69,7 @@ class Worker:
         """
         plan = self._plan
         while plan.deadline is None or time.time() < plan.deadline:
-            trial = self._ledger.next(plan.trials, plan.since, plan.max_epochs)
+            trial = self._ledger.next(plan.trials, plan.before, plan.max_epochs)
             if trial is None:
                 return
             self._make(trial)
@@ -134,7 +135,8 @@ class Worker:
 
     def _announce(self, made: Composed, words: Sequence[str]) -> None:
         """Says where the run of the training comes from: a command that makes the same one."""
-        facts = tracking.RunFacts(made.config, made.choices, words, shlex.join(["kedro", "run", *words]))
+        command = shlex.join(["kedro", "run", *run_words(self._plan.env, words)])
+        facts = tracking.RunFacts(made.config, made.choices, words, command)
         tracking.configure(made.config["tracking"], facts)
 
     def _watch(self, trial: Trial, job: TrainJob) -> Watch:
@@ -192,10 +194,14 @@ def main(arguments: Sequence[str]) -> int:
     try:
         with stoppable():
             Worker(Plan.read(Path(arguments[0]))).work()
-    except (FoveaError, Interrupted) as error:
-        if isinstance(error, FoveaError):
-            log.error("tune: %s", error)
+    except Interrupted as error:
         return error.exit_code
+    except Exception as error:
+        expected = isinstance(error, FoveaError)
+        log.debug("ended by an error", exc_info=error)
+        # Where there is no log file, what nobody expected must not be lost.
+        log.error("tune: %s", _line(error), exc_info=None if expected or logs.log_file() else error)
+        return error.exit_code if isinstance(error, FoveaError) else RunError.exit_code
     return 0
 
 
