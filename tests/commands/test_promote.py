@@ -50,10 +50,11 @@ def make(own_project: Path) -> Make:
         with tracking.stage("evaluate", folder / "run.json") as opened:
             table.assign(predicted=list(predicted)).to_parquet(folder / "predictions.parquet")
             opened.log_artifact(folder / "predictions.parquet", "predictions")
-            opened.log_metrics({"test/acc": 0.5, "test/ece": changes.get("ece", 0.01)})
+            opened.log_metrics({"test/acc": 0.5, "test/ece": changes.get("ece", 0.01), **changes.get("metrics", {})})
+            opened.set_tags(changes.get("tags", {}))
         if weights:
             with tracking.stage("export", folder / "run.json") as opened:
-                deliver(opened, folder, weights)
+                deliver(opened, folder, weights, changes.get("temperature"))
         assert opened.run_id is not None
         return opened.run_id
 
@@ -66,10 +67,12 @@ def put(run: tracking.Run, path: Path, content: Any, folder: str) -> None:
     run.log_artifact(path, folder)
 
 
-def deliver(run: tracking.Run, folder: Path, weights: str) -> None:
+def deliver(run: tracking.Run, folder: Path, weights: str, temperature: float | None = None) -> None:
     put(run, folder / "model.onnx", weights, "export/pyfunc/data/classifier")
-    put(run, folder / "classifier.json", {"transforms": []}, "export/pyfunc/data/classifier")
+    known = {"transforms": [], "temperature": temperature}
+    put(run, folder / "classifier.json", known, "export/pyfunc/data/classifier")
     facts = {"files": {"model.onnx": file_digest(folder / "model.onnx")}, "classes": list("abc"), "opset": 18}
+    facts["temperature"] = temperature
     put(run, folder / "export.json", {**facts, "input": "images: uint8", "output": "logits: float32"}, "export")
 
 
@@ -143,7 +146,10 @@ def test_the_champion_changes_for_a_better_model_and_back(kedro: Kedro, make: Ma
     assert records(client, same)[0]["outcome"] == client.get_run(same).data.tags["promotion"] == "refused"
     assert client.get_model_version("digits", "2").tags["promotion.champion_before"] == "version 1 (old)"
 
-    smaller = kedro("promote", "small", *OPEN)
+    unsure = kedro("promote", "small", *OPEN)  # twelve pictures without a difference show that it is at most 26 points
+    assert (unsure.exit_code, aliases(client)) == (1, {"champion": 1}), unsure.output
+    assert "not worse: at worst -26.46 points" in unsure.stdout
+    smaller = kedro("promote", "small", *OPEN, "promote.margin=0.3")
     assert (smaller.exit_code, aliases(client)) == (0, {"champion": 3, "previous": 1}), smaller.output
     assert "cheaper (0.10 of the champion's parameters)" in smaller.stdout
     assert kedro("promote", "small", *OPEN).exit_code == 2
@@ -224,6 +230,43 @@ def test_a_bad_model_becomes_no_champion(kedro: Kedro, make: Make, client: Mlflo
         "there is none",
     ):
         assert words in result.stdout
+
+
+def test_the_calibration_error_is_judged_as_it_is_served(kedro: Kedro, make: Make, client: MlflowClient) -> None:
+    scaled = {"test/ece_scaled": 0.02, "calibration/temperature": 1.5}
+    make("plain", weights="plain", ece=0.3, metrics=scaled)
+    served = make("served", weights="served", ece=0.3, metrics=scaled, temperature=1.5)
+    for name in ("plain", "served"):
+        assert kedro("register", name).exit_code == 0
+    refused = kedro("promote", "plain", *OPEN)
+    assert (refused.exit_code, "calibration error: 0.3000, wanted at most 0.1" in refused.stdout) == (1, True)
+    passed = kedro("promote", "served", *OPEN)
+    assert (passed.exit_code, aliases(client)) == (0, {"champion": 2}), passed.output
+    assert records(client, served)[0]["numbers"]["challenger"]["ece"] == 0.02
+
+
+def test_numbers_of_other_data_are_told_and_promote_nobody(
+    kedro: Kedro, make: Make, client: MlflowClient, own_project: Path
+) -> None:
+    trained = {"data_digest": "1" * 64, "overrides": "seed=1"}
+    run_id = make("one", weights="first", tags=trained | {"evaluated_data_digest": "2" * 64})
+    made = kedro("register", "one")
+    assert made.exit_code == 0, made.output
+    told = "'one' was tested on 'digits' (digest 222222222222) and trained on 'digits' (digest 111111111111): some of"
+    assert f"register: {told}" in made.output
+    assert client.get_model_version("digits", "1").tags["evaluated_data_digest"] == "2" * 64
+    again = kedro("promote", "one")
+    assert (again.exit_code, told in again.stderr) == (2, True), again.output
+    assert (
+        "test it again by `kedro run seed=1`, which makes that model again and tests it, then promote" in again.stderr
+    )
+    model = own_project / "data/06_models/model"
+    model.mkdir(parents=True)
+    (model / "run.json").write_text((own_project / "made/one/run.json").read_text())
+    at_hand = kedro("promote", "one")
+    assert "test it again by `kedro run --pipelines=ingest,prepare,evaluate seed=1`, then promote" in at_hand.stderr
+    client.set_tag(run_id, "evaluated_data_digest", "1" * 64)
+    assert kedro("promote", "one").exit_code == 0
 
 
 def test_a_registry_out_of_reach_and_no_database(kedro: Kedro, monkeypatch: pytest.MonkeyPatch) -> None:

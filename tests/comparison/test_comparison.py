@@ -72,6 +72,35 @@ def test_runs_without_a_common_picture_are_refused(past: Past, changes: dict[str
         pair(past("one", "ab", "ab"), past("two", "ab", **{"labels": "ab", **changes}))
 
 
+def test_intervals_of_different_coverage_are_told(past: Past) -> None:
+    first = past("one", "a", "a", params={"evaluate.confidence": "0.95"})
+    second = past("two", "a", "a", params={"evaluate.confidence": "0.95"}, tags={"evaluate.confidence": "0.9"})
+    assert (first.confidence, second.confidence, past("old", "a", "a").confidence) == (0.95, 0.9, None)
+    [warning] = compare([first, second], 0.95).warnings()
+    assert warning == (
+        "the intervals of the metrics are of different confidence: 95 % of 'one', 90 % of 'two'; test one again with "
+        "that of the other (`evaluate.confidence`) to compare them"
+    )
+    assert list(compare([first, first, past("old", "a", "a")], 0.95).warnings()) == []
+
+
+def test_a_run_that_was_tested_on_other_data_is_told(past: Past) -> None:
+    trained = {"data_digest": "1" * 64}
+    tested = trained | {"evaluated_data": "digits", "evaluated_data_digest": "2" * 64}
+    first, second = past("one", "a", "a", tags=trained), past("two", "a", "a", tags=tested)
+    assert (first.tested_digest, second.tested_digest) == ("1" * 64, "2" * 64)
+    [warning] = compare([first, second], 0.95).warnings()
+    assert warning == (
+        "'two' was tested on 'digits' (digest 222222222222) and trained on 'digits' (digest 111111111111): some of the "
+        "test pictures may have been among its training pictures"
+    )
+    same = past("two", "a", "a", tags=tested | {"evaluated_data_digest": "1" * 64})
+    assert list(compare([first, same, past("old", "a", "a")], 0.95).warnings()) == []
+    elsewhere = past("two", "a", "a", tags=tested | {"evaluated_data": "mnist"})
+    with pytest.raises(UserError, match="'one' was tested on 'digits' and 'two' on 'mnist', different data"):
+        pair(first, elsewhere)
+
+
 def test_only_what_differs_is_listed(past: Past) -> None:
     first = past("one", "a", "a", params={"seed": "0", "optimizer.lr": "0.1"}, tags={"cpu": "x", "git_dirty": "false"})
     second = past("two", "a", "a", params={"seed": "1", "optimizer.lr": "0.1", "new": "v"}, tags={"cpu": "x"})

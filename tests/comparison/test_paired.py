@@ -41,8 +41,14 @@ def test_the_interval_is_that_of_resampled_pictures() -> None:
     assert wide[0] < narrow[0] < counts.difference < narrow[1] < wide[1]
 
 
-def test_the_interval_of_classifiers_that_agree_everywhere_is_a_point() -> None:
-    assert bootstrap(Agreement(10, 0, 0, 2), 0.95) == (0.0, 0.0)
+@pytest.mark.parametrize("count", [1, 12, 1012])
+def test_classifiers_that_agree_everywhere_may_differ_on_pictures_that_were_not_there(count: int) -> None:
+    exact = binomtest(0, count).proportion_ci(0.95).high
+    assert bootstrap(Agreement(count, 0, 0, 0), 0.95) == pytest.approx((-exact, exact))
+    assert bootstrap(Agreement(0, 0, 0, count), 0.95) == pytest.approx((-exact, exact))
+
+
+def test_the_interval_of_classifiers_that_differ_everywhere_is_a_point() -> None:
     assert bootstrap(Agreement(0, 3, 0, 0), 0.95) == (-1.0, -1.0)
 
 

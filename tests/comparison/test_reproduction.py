@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ import yaml
 from fovea.comparison.past import PastRun
 from fovea.comparison.recipe import recipe_of
 from fovea.comparison.reproduction import expectation, metric_rows, obstacles, sameness
-from fovea.comparison.rerun import _apart
+from fovea.comparison.rerun import _apart, as_evaluated
 from fovea.core.errors import RunError, UserError
 from fovea.core.places import work_root
 
@@ -78,6 +79,13 @@ def test_metrics_are_compared_where_both_runs_have_them() -> None:
         ({}, {"git_dirty": "true"}, True, ["uncommitted changes"]),
         ({"git_dirty": "true"}, {"git_dirty": "true"}, True, ["uncommitted changes (what they were is not kept)"]),
         ({}, {}, False, ["trainer.deterministic=false"]),
+        ({"data_digest": "1", "evaluated_data_digest": "1"}, {"data_digest": "1"}, True, []),
+        (
+            {"data_digest": "1", "evaluated_data_digest": "2"},
+            {"data_digest": "1"},
+            True,
+            ["data that it was tested on"],
+        ),
     ],
 )
 def test_what_stands_against_the_same_bits(
@@ -124,6 +132,17 @@ def test_a_run_that_cannot_be_made_again_is_told(content: Any, error: type[Excep
         content = yaml.safe_dump(content)
     with pytest.raises(error, match=words):
         recipe_of(content, "the run 'one'")
+
+
+def test_a_repetition_is_tested_with_the_confidence_of_the_latest_test() -> None:
+    recipe: Any = SimpleNamespace(config={"evaluate": {"confidence": 0.95, "maps": 4}})
+    parameter = {"evaluate.confidence": "0.95"}
+    for before, confidence in (
+        (PastRun("1", "one", params=parameter, tags={"evaluate.confidence": "0.9"}), 0.9),
+        (PastRun("1", "one", params={"evaluate.confidence": "0.8"}), 0.8),
+        (PastRun("1", "one"), 0.95),
+    ):
+        assert as_evaluated(before, recipe) == {"confidence": confidence, "maps": 4}
 
 
 def test_a_run_is_made_again_in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -67,6 +67,11 @@ def test_the_votes_are_counted_on_test_and_validation(prepared: Any, member: Any
     assert [row["parameters"] for row in rows] == [0, 5, 5]
     summary = tally.summary()
     assert summary["parameters"] == 10
+    assert tally.circumstances == {
+        "evaluated_data": "insects",
+        "evaluated_data_digest": "ab" * 32,
+        "evaluate.confidence": "0.9",
+    }
     # Majority: 0 where two say 0, 2 where two say 2; on grey pictures each has a vote of its own and the sums decide.
     hard = tally.ballots["test"].hard()
     assert hard[[0, 1, 4, 5, 6, 7]].tolist() == [0, 0, 2, 2, 2, 0]

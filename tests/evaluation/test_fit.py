@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from fovea.core.errors import UserError
-from fovea.evaluation.fit import check_model, check_prepared
+from fovea.evaluation.fit import check_model, check_prepared, unlike_training
 
 
 def test_data_prepared_for_another_config_are_refused(prepared: Any) -> None:
@@ -45,6 +45,14 @@ def test_pictures_of_any_size_fit_every_model(prepared: Any, model: Any) -> None
     model.facts["data"] |= {"image_size": 224}
     check_model(prepared, model)
     assert prepared.meta.image_size is None
+
+
+def test_a_model_that_does_not_tell_its_data_is_tested_without_a_word(prepared: Any, model: Any) -> None:
+    assert unlike_training(model, prepared) == ""
+    model.facts["data_digest"] = "cd" * 32
+    assert unlike_training(model, prepared).startswith("the model was trained on 'insects' (digest cdcdcdcdcdcd)")
+    del model.facts["data_digest"]
+    assert unlike_training(model, prepared) == ""
 
 
 def test_data_without_test_pictures_are_refused(prepared: Any, model: Any, make_split: Any) -> None:

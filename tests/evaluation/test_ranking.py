@@ -50,6 +50,31 @@ def test_the_error_agrees_with_that_of_resampled_pictures(sample: tuple[Floats, 
     assert roc_areas(probabilities, labels).error == pytest.approx(spread, rel=0.15)
 
 
+def de_long(scores: Floats, positive: Ints) -> float:
+    """The variance of one area as the paper writes it: S10 / m + S01 / n, with sample variances of the components."""
+    first, second = scores[positive == 1], scores[positive == 0]
+    wins = np.array([[float(one > other) + (one == other) / 2 for other in second] for one in first])
+    parts = [np.var(wins.mean(axis=axis), ddof=1) / count for axis, count in ((1, len(first)), (0, len(second)))]
+    return float(sum(parts))
+
+
+@pytest.mark.parametrize("positives", [2, 5, 30])
+def test_the_error_of_two_classes_is_that_of_the_paper(positives: int) -> None:
+    rng = np.random.default_rng(4)
+    labels = np.repeat([1, 0], [positives, 12])
+    scores = (1 / (1 + np.exp(-(rng.normal(size=len(labels)) + labels)))).round(1)  # so that some are equal
+    found = roc_areas(np.stack([1 - scores, scores], axis=1), labels)
+    assert 0.5 < found.macro < 1
+    assert found.error == pytest.approx(np.sqrt(de_long(scores, labels)), rel=1e-12)
+
+
+def test_a_class_with_one_picture_shows_no_variance_of_its_own() -> None:
+    scores, labels = np.array([0.6, 0.2, 0.5, 0.7, 0.4]), np.array([1, 0, 0, 0, 0])
+    found = roc_areas(np.stack([1 - scores, scores], axis=1), labels)
+    assert found.macro == 0.75
+    assert found.error == pytest.approx(np.sqrt(np.var([1, 1, 0, 1], ddof=1) / 4))
+
+
 def test_a_class_without_pictures_has_no_area_and_no_part_in_the_mean() -> None:
     probabilities = np.array([[0.8, 0.1, 0.1], [0.3, 0.6, 0.1], [0.5, 0.4, 0.1]])
     found = roc_areas(probabilities, np.array([0, 1, 1]))

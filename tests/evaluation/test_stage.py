@@ -130,7 +130,12 @@ def test_the_run_gets_test_numbers_once_and_the_files(evaluated: Evaluation, run
     }
     side_by_side = {name.removeprefix("images/pictures~").partition("+")[0] for name in images}
     assert side_by_side == {"confusion", "reliability", "roc", "misclassified"}
-    assert run.tags == {"mlflow.loggedImages": True}
+    assert run.tags == {
+        "mlflow.loggedImages": True,
+        "evaluated_data": "insects",
+        "evaluated_data_digest": "ab" * 32,
+        "evaluate.confidence": "0.9",
+    }
     assert run.datasets == [("insects", "ab" * 32, "evaluation", {"pictures": 8})]
 
 
@@ -183,6 +188,21 @@ def test_a_model_of_other_classes_is_refused_before_the_run_is_opened(prepared, 
     prepared.classes = ("ant", "bee", "dog")
     with pytest.raises(UserError, match="does not fit 'insects'"):
         evaluate(prepared, model, HISTORY, SimpleNamespace(name="insects"), CONFIG)
+
+
+def test_a_test_on_other_data_than_those_of_the_training_is_told_once(prepared, model, run: Log, caplog) -> None:
+    evaluate(prepared, model, HISTORY, SimpleNamespace(name="insects"), CONFIG)
+    assert "was trained on" not in caplog.text
+    model.facts["data_digest"] = "cd" * 32
+    evaluate(prepared, model, HISTORY, SimpleNamespace(name="insects"), CONFIG)
+    [record] = [record for record in caplog.records if "was trained on" in record.message]
+    assert record.levelname == "WARNING"
+    assert record.message == (
+        "evaluate: the model was trained on 'insects' (digest cdcdcdcdcdcd) and is tested on 'insects' (digest "
+        "abababababab): from now on the test numbers of its run are those of other data, some of whose pictures may "
+        "have been among its training pictures, and `kedro promote` refuses the run"
+    )
+    assert run.tags["evaluated_data_digest"] == "ab" * 32
 
 
 def test_a_diverged_model_fails_the_run_and_logs_no_number(prepared, model, run: Log) -> None:

@@ -52,7 +52,7 @@ def past() -> Callable[..., PastRun]:
 def subject() -> Callable[..., Subject]:
     """What a card is about: a network that has "c" wrong once, and of whose classes "d" has no test picture."""
 
-    def make(stated: dict[str, Any] | None = None, **changes: Any) -> Subject:
+    def make(stated: dict[str, Any] | None = None, temperature: float | None = None, **changes: Any) -> Subject:
         facts: dict[str, Any] = {
             "params": {
                 "model.name": "lenet5",
@@ -73,7 +73,7 @@ def subject() -> Callable[..., Subject]:
             "parity": {"model.onnx": {"largest_logit_difference": 1.25e-7}},
         }
         said = {"name": None, "licence": None, "intended_use": None, "limitations": None, **(stated or {})}
-        delivered = Delivered(Path("nowhere"), "f00d", exported)
-        return Subject("letters", run, standing(run), delivered, RegistryConfig(**said))
+        delivered = Delivered(Path("nowhere"), "f00d", {**exported, "temperature": temperature})
+        return Subject("letters", run, standing(run, temperature), delivered, RegistryConfig(**said))
 
     return make

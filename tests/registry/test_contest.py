@@ -26,6 +26,14 @@ def test_accuracy_and_recalls_are_counted_from_the_predictions(past: Past) -> No
     assert standing(past("one", "a", "a")).ece is None
 
 
+def test_the_calibration_error_is_that_of_what_is_delivered(past: Past) -> None:
+    metrics = {"test/ece": 0.5, "test/ece_scaled": 0.1, "calibration/temperature": 1.5}
+    run = past("one", "a", "a", metrics=metrics)
+    assert (standing(run).ece, standing(run, 1.5).ece, standing(run, 1.5001).ece) == (0.5, 0.1, 0.1)
+    assert standing(run, 1.6).ece is None  # nobody has measured that
+    assert standing(past("one", "a", "a", metrics={"test/ece": 0.5}), 1.5).ece is None
+
+
 def test_the_digest_is_that_of_pictures_and_labels_alone(past: Past) -> None:
     one = standing(past("one", "ab", "ab", ids=["x", "y"])).digest
     assert standing(past("two", "aa", "ba", ids=["y", "x"])).digest == one
@@ -60,3 +68,13 @@ def test_data_that_differ_beside_the_test_pictures_are_noted(past: Past) -> None
     assert notes_on(one, one) == []
     [note] = notes_on(one, past("two", "a", "a", tags={"data_digest": "2" * 64}))
     assert note.endswith("digest 111111111111, that of the champion 222222222222")
+
+
+def test_a_champion_that_was_tested_on_other_data_is_noted(past: Past) -> None:
+    tags = {"data_digest": "1" * 64}
+    champion = past("old", "a", "a", tags=tags | {"evaluated_data_digest": "2" * 64})
+    [note] = notes_on(past("new", "a", "a", tags=tags), champion)
+    assert note == (
+        "the champion was tested on 'digits' (digest 222222222222) and trained on 'digits' (digest 111111111111): some "
+        "of the test pictures may have been among its training pictures, which flatters it"
+    )

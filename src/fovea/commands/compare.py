@@ -83,5 +83,5 @@ def _tell(runs: Sequence[PastRun], confidence: float, timed: bool, output: Path 
     for warning in comparison.warnings():
         logging.getLogger("fovea").warning("compare: %s", warning)
     folder = output or root / FOLDER / "-".join(run.run_id[:8] for run in runs)
-    written = page.write(comparison, folder, shower(runs[0].tags.get("data_digest", "")))
+    written = page.write(comparison, folder, shower(runs[0].tested_digest or ""))
     click.echo(f"The page is {written}")

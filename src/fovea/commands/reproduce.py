@@ -10,7 +10,6 @@ if TYPE_CHECKING:
     from fovea.comparison.past import PastRun
     from fovea.comparison.recipe import Recipe
     from fovea.shards import PreparedData
-    from fovea.tracking.finding import FoundRun
 
 
 @click.command()
@@ -49,7 +48,7 @@ def command(run: str, dry_run: bool, env: str | None) -> None:
         prepared = _prepared(recipe)
         _say_what_differs(before, recipe, prepared)
         if not dry_run:
-            _repeat(found, before, recipe, prepared)
+            _repeat(before, recipe, prepared)
 
 
 def _prepared(recipe: Recipe) -> PreparedData:
@@ -77,7 +76,7 @@ def _say_what_differs(before: PastRun, recipe: Recipe, prepared: PreparedData) -
     click.echo(expectation(obstacles(before, now, deterministic=recipe.job.trainer.deterministic)))
 
 
-def _repeat(found: FoundRun, before: PastRun, recipe: Recipe, prepared: PreparedData) -> None:
+def _repeat(before: PastRun, recipe: Recipe, prepared: PreparedData) -> None:
     from rich.console import Console
 
     from fovea.comparison import terminal
@@ -85,7 +84,7 @@ def _repeat(found: FoundRun, before: PastRun, recipe: Recipe, prepared: Prepared
     from fovea.comparison.rerun import repeat
     from fovea.core.errors import RunError
 
-    new = repeat(recipe, prepared, found.run_id)
+    new = repeat(recipe, prepared, before)
     rows = metric_rows(before.metrics, new.metrics)
     shown = [(name, [repr(then), repr(now), "same" if same else "differs"]) for name, then, now, same in rows]
     Console(highlight=False).print(terminal.table_of("Metrics", ["metric", "then", "now", ""], shown))

@@ -59,7 +59,16 @@ class Comparison:
                     f"'{first}' and '{name}' were tested on different pictures; the paired tests are on the "
                     f"{pairing.counts.count:,} that are the same (left out: {told}), the metrics on all of each"
                 )
+        known = [(name, run.confidence) for name, run in zip(self.labels, self.runs, strict=True) if run.confidence]
+        if len({confidence for _, confidence in known}) > 1:
+            told = ", ".join(f"{100 * confidence:g} % of '{name}'" for name, confidence in known if confidence)
+            yield (
+                f"the intervals of the metrics are of different confidence: {told}; test one again with that of the "
+                "other (`evaluate.confidence`) to compare them"
+            )
         for run, name in zip(self.runs, self.labels, strict=True):
+            if run.elsewhere:
+                yield f"'{name}' {run.elsewhere}"
             if run.status != "FINISHED":
                 yield f"'{name}' has not finished: it is {run.status}"
 

@@ -72,11 +72,18 @@ def bootstrap(counts: Agreement, confidence: float, seed: int = 0) -> tuple[floa
     Drawing N of the N pictures again and again keeps of each picture only whether the difference there is -1, 0 or 1,
     so that the counts of a resample are drawn at once, from the multinomial distribution.
 
+    Where no picture tells the two apart, resamples know only the difference 0, however few pictures there are. Then the
+    ends are the exact ones of Clopper and Pearson (1934) for a part of which none was found ("rule of three"): of the
+    pictures that the first alone has right, and of those that the second alone has.
+
     Args:
         counts: Of at least one picture.
         confidence: Coverage, in 0..1 without its ends.
         seed: Of the resamples; the same gives the same interval.
     """
+    if not counts.only_first + counts.only_second:
+        most = 1 - ((1 - confidence) / 2) ** (1 / counts.count)
+        return -most, most
     lost, won = counts.only_first / counts.count, counts.only_second / counts.count
     draws = np.random.default_rng(seed).multinomial(counts.count, [lost, won, max(0.0, 1 - lost - won)], RESAMPLES)
     differences = (draws[:, 1] - draws[:, 0]) / counts.count

@@ -101,10 +101,10 @@ def pair(first: PastRun, second: PastRun) -> Pairing:
         UserError: The runs have no test picture in common; ids of different data mean different pictures.
     """
     one, other = _said(first), _said(second)
-    if first.data != second.data:
+    if first.tested_data != second.tested_data:
         raise UserError(
-            f"'{first.name}' was tested on '{first.data}' and '{second.name}' on '{second.data}', different data; "
-            "compare runs of the same data"
+            f"'{first.name}' was tested on '{first.tested_data}' and '{second.name}' on '{second.tested_data}', "
+            "different data; compare runs of the same data"
         )
     found = one.merge(other, on="id", suffixes=("_first", "_second"), validate="one_to_one")
     same = (found["label_first"] == found["label_second"]).to_numpy()

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from fovea.evaluation import circumstances
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -40,6 +42,33 @@ class PastRun:
     def data(self) -> str:
         """The name of its data."""
         return self.params.get("data.name", "unknown")
+
+    @property
+    def tested_data(self) -> str:
+        """The name of the data that it was tested on last."""
+        return self.tags.get(circumstances.DATA, self.data)
+
+    @property
+    def tested_digest(self) -> str | None:
+        """The digest of the data that it was tested on last; of a run that does not tell, of those of its training."""
+        return self.tags.get(circumstances.DATA_DIGEST, self.tags.get("data_digest"))
+
+    @property
+    def elsewhere(self) -> str:
+        """What follows its name where it was tested on other data than it was trained on; else, or not known: empty."""
+        trained, tested = self.tags.get("data_digest"), self.tested_digest
+        if trained is None or tested is None or trained == tested:
+            return ""
+        return (
+            f"was tested on '{self.tested_data}' (digest {tested[:12]}) and trained on '{self.data}' (digest "
+            f"{trained[:12]}): some of the test pictures may have been among its training pictures"
+        )
+
+    @property
+    def confidence(self) -> float | None:
+        """Coverage of the intervals of its test metrics; None: not known."""
+        known = self.tags.get(circumstances.CONFIDENCE, self.params.get(circumstances.CONFIDENCE))
+        return None if known is None else float(known)
 
     @property
     def minutes(self) -> float | None:

@@ -94,6 +94,7 @@ def obstacles(before: PastRun, today: PastRun, *, deterministic: bool) -> list[s
     """
     found = [name for name, _ in differences.origins([before, today]) if name in _DECIDES]
     found += [f"{name} (package)" for name, _ in differences.packages([before, today])]
+    found += ["data that it was tested on"] if before.elsewhere else []
     unknown = [("git commit", "mlflow.source.git.commit" in before.tags), ("packages", before.packages is not None)]
     found += [f"{name} (not known)" for name, is_known in unknown if not is_known]
     if before.tags.get("git_dirty") == "true" and "uncommitted changes" not in found:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fovea import tracking
 from fovea.comparison.past import PastRun, packages_of
@@ -58,13 +58,19 @@ def today(recipe: Recipe, prepared: PreparedData) -> PastRun:
     return PastRun("", "today", tags=tags, packages=packages_of(environment()))
 
 
-def repeat(recipe: Recipe, prepared: PreparedData, run_id: str) -> Repetition:
+def as_evaluated(before: PastRun, recipe: Recipe) -> dict[str, Any]:
+    """The section `evaluate` of a run, with the confidence of the latest test, whose intervals must come out again."""
+    settings = dict(recipe.config["evaluate"])
+    return settings if before.confidence is None else {**settings, "confidence": before.confidence}
+
+
+def repeat(recipe: Recipe, prepared: PreparedData, before: PastRun) -> Repetition:
     """Trains and tests; takes up nothing that is there, and leaves the project's model and results as they are.
 
     Args:
         recipe: Of the run.
         prepared: The data.
-        run_id: Of the run; a tag of the new one.
+        before: The run; its id is a tag of the new one.
 
     Raises:
         UserError: The run cannot be made on this machine or on these data.
@@ -79,11 +85,11 @@ def repeat(recipe: Recipe, prepared: PreparedData, run_id: str) -> Repetition:
     from fovea.training.workfolder import let_go
 
     data = parse(DataConfig, recipe.config["data"], "data")
-    config = parse(EvaluateConfig, recipe.config["evaluate"], "evaluate")
+    config = parse(EvaluateConfig, as_evaluated(before, recipe), "evaluate")
     tracking.hold_open()
-    with _apart(project_root() / MODELS / "_reproduce" / run_id):
+    with _apart(project_root() / MODELS / "_reproduce" / before.run_id):
         try:
-            model = train(recipe.job, prepared, {REPRODUCES: run_id})
+            model = train(recipe.job, prepared, {REPRODUCES: before.run_id})
             result = evaluate(prepared, model, pd.DataFrame(model.history()), data, config)
         finally:
             let_go(remove=True)

@@ -12,8 +12,9 @@ from fovea import tracking
 from fovea.core.digest import data_digest, file_digest
 from fovea.core.errors import UserError
 from fovea.evaluation.ballot import Ballot
-from fovea.evaluation.fit import check_prepared
-from fovea.evaluation.members import Member, check_member, knows_split
+from fovea.evaluation.circumstances import circumstances
+from fovea.evaluation.fit import check_prepared, knows_split
+from fovea.evaluation.members import Member, check_member
 from fovea.evaluation.metrics import Ints, top1, wilson
 from fovea.evaluation.outcome import Outcome, headline, predictions_table
 from fovea.evaluation.stage import log_predictions, outcome_of
@@ -73,7 +74,7 @@ class Tally:
             "run_id": member.run_id,
             "seed": member.model.facts.get("config", {}).get("seed"),
             "parameters": sum(parameter.numel() for parameter in network.parameters()),
-            "same_data": knows_split(member, self._prepared),
+            "same_data": knows_split(member.model, self._prepared),
         }
         for name, split in self._splits.items():
             if len(split):
@@ -82,6 +83,11 @@ class Tally:
                 row |= self._numbers(name, outcome.predicted, split.labels)
         self.rows.append(row)
         return row
+
+    @property
+    def circumstances(self) -> dict[str, str]:
+        """The tags of a run whose numbers come from here."""
+        return circumstances(self._prepared, self._evaluate.confidence)
 
     def outcome(self, name: str) -> Outcome:
         """Of soft voting on a split."""
@@ -169,9 +175,9 @@ def measure(
     work.take()
     params = {"ensemble": config.model_dump(mode="json")}
     with tracking.stage("ensemble", record=work.record, run_name=work.path.name, params=params) as run:
-        run.set_tags({"config_digest": digest, "data_digest": prepared.meta.digest})
-        tracking.log_data(run, prepared)
         tally = Tally(prepared, evaluate)
+        run.set_tags({"config_digest": digest, "data_digest": prepared.meta.digest, **tally.circumstances})
+        tracking.log_data(run, prepared)
         for member in members:
             _say(tally.add(member))
         for seed, one in jobs.items():
@@ -188,7 +194,7 @@ def _check(prepared: PreparedData, members: Sequence[Member], job: TrainJob) -> 
     check_prepared(prepared, job.data.name)
     for member in members:
         check_member(member, prepared)
-        if not knows_split(member, prepared):
+        if not knows_split(member.model, prepared):
             log.warning(
                 "member '%s' was trained on another version of the data than these; some of the pictures that it is "
                 "judged by here may have been among its training pictures",
@@ -210,6 +216,7 @@ def _trained(seed: int, job: TrainJob, prepared: PreparedData, parent: tracking.
     record = model.path / RECORD
     with tracking.stage("evaluate", record=record) as run:
         row = tally.add(Member(f"seed {seed}", model, run.run_id, file_digest(model.path / WEIGHTS)))
+        run.set_tags(tally.circumstances)
         run.log_metrics({name: value for name, value in row.items() if name.startswith("test/")})
     tracking.finish(record)
     return row

@@ -46,6 +46,27 @@ def check_model(prepared: PreparedData, model: TrainedModel) -> None:
         )
 
 
+def knows_split(model: TrainedModel, prepared: PreparedData) -> bool:
+    """Whether it was trained on the training pictures of these very data, so that validation and test are new to it."""
+    return bool(model.facts.get("data_digest") == prepared.meta.digest)
+
+
+def unlike_training(model: TrainedModel, prepared: PreparedData) -> str:
+    """A sentence on what a test on other data than those of the training means; empty: the data are those.
+
+    A model that does not tell what it was trained on is not known to be of other data.
+    """
+    known = str(model.facts.get("data_digest", ""))
+    if not known or knows_split(model, prepared):
+        return ""
+    return (
+        f"the model was trained on '{model.facts['data']['name']}' (digest {known[:12]}) and is tested on "
+        f"'{prepared.meta.name}' (digest {prepared.meta.digest[:12]}): from now on the test numbers of its run are "
+        "those of other data, some of whose pictures may have been among its training pictures, and `kedro promote` "
+        "refuses the run"
+    )
+
+
 def difference(trained: Mapping[str, Any], found: Mapping[str, Any]) -> str:
     """In which of `classes`, `channels` and `image_size` a model and data differ, in words; empty: in none.
 

@@ -78,11 +78,6 @@ def check_member(member: Member, prepared: PreparedData) -> None:
         raise UserError(f"member '{member.named}' does not fit the data '{meta.name}': {words}; take it out")
 
 
-def knows_split(member: Member, prepared: PreparedData) -> bool:
-    """Whether it was trained on the training pictures of these very data, so that validation and test are new to it."""
-    return bool(member.model.facts.get("data_digest") == prepared.meta.digest)
-
-
 def _open(named: str) -> Member:
     folder = _folder(named)
     run_id = None

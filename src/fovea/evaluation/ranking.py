@@ -24,7 +24,7 @@ class RocAreas:
 
     Attributes:
         areas: float64 [K]; NaN for a class that has no pictures, or all of them.
-        error: Standard error of their mean over the classes that have one (DeLong et al. 1988).
+        error: Standard error of their mean over the classes that have one (DeLong, DeLong and Clarke-Pearson 1988).
     """
 
     areas: Floats
@@ -51,7 +51,8 @@ def roc_areas(probabilities: Floats, labels: Ints) -> RocAreas:
     """The probability that a picture of a class is given more of it than one of another class, for each class.
 
     Equal probabilities count half. The error follows from what each picture adds to the mean of the areas, whose
-    classes share pictures; it needs no resampling.
+    classes share pictures; it needs no resampling. A class with one picture shows no variance of its own: what another
+    picture of it would have given is not in the error, which is too small by that.
     """
     count, classes = probabilities.shape
     areas = np.full(classes, np.nan)
@@ -63,10 +64,17 @@ def roc_areas(probabilities: Floats, labels: Ints) -> RocAreas:
             continue
         above = _part_below(np.sort(others), own)
         areas[label] = area = float(above.mean())
-        influence[inside] += (above - area) / len(own)
-        influence[~inside] += (1 - _part_below(np.sort(own), others) - area) / len(others)
+        influence[inside] += _parts(above - area)
+        influence[~inside] += _parts(1 - _part_below(np.sort(own), others) - area)
     defined = max(1, int((~np.isnan(areas)).sum()))
     return RocAreas(areas, float(np.sqrt((influence**2).sum())) / defined)
+
+
+def _parts(deviations: Floats) -> Floats:
+    """Deviations from a mean, scaled so that their squares sum to its variance: that of the sample (n - 1) over n."""
+    count = len(deviations)
+    scaled: Floats = deviations / np.sqrt(count * max(1, count - 1))
+    return scaled
 
 
 def _part_below(ordered: Floats, values: Floats) -> Floats:

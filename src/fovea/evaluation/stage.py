@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from fovea import tracking
 from fovea.core.files import explained, scratch_directory
-from fovea.evaluation.fit import check_model, check_prepared
+from fovea.evaluation.circumstances import circumstances
+from fovea.evaluation.fit import check_model, check_prepared, unlike_training
 from fovea.evaluation.infer import logits
 from fovea.evaluation.insides import check_layers
 from fovea.evaluation.measuring import Measured, measure
@@ -56,7 +57,7 @@ class Evaluation:
 def evaluate(
     prepared: PreparedData, model: TrainedModel, history: pd.DataFrame, data: DataConfig, config: EvaluateConfig
 ) -> Evaluation:
-    """Tests a model and tells its MLflow run.
+    """Tests a model and tells its MLflow run, in the place of what an earlier test told it.
 
     Raises:
         UserError: Model, data and config do not fit each other.
@@ -65,12 +66,16 @@ def evaluate(
     check_prepared(prepared, data.name)
     check_model(prepared, model)
     check_layers(config.activations, model.facts.get("layers", ()))
+    warning = unlike_training(model, prepared)
+    if warning:
+        log.warning("evaluate: %s", warning)
     with tracking.stage("evaluate", record=model.path / "run.json") as run:
         network, test = model.network(), prepared.split("test")
         found = measure(prepared, model, network, config)
         report = write_report(_findings(found, prepared, model, network, history, config, run.run_id))
         predictions = predictions_table(found.outcome, test.ids, found.features if config.embeddings else None)
         run.log_dataset(prepared.meta.name, prepared.meta.digest, "evaluation", {"pictures": len(test)})
+        run.set_tags(circumstances(prepared, config.confidence))
         # Not those of validation, of which the run has a point for each epoch.
         run.log_metrics({name: value for name, value in found.metrics.items() if not name.startswith("val/")})
         if "calibration/temperature" in found.metrics:

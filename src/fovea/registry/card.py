@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from fovea.comparison import differences
+from fovea.evaluation.calibrated import TEMPERATURE
 
 if TYPE_CHECKING:
     from fovea.comparison.past import PastRun
@@ -87,7 +88,8 @@ def _front(subject: Subject) -> dict[str, Any]:
         for name, kind in _METRICS.items()
         if name in run.metrics
     ]
-    data = {"name": run.data, "type": run.data, "split": "test", "revision": run.tags.get("data_digest", _UNKNOWN)}
+    data = {"name": run.tested_data, "type": run.tested_data, "split": "test"}
+    data["revision"] = run.tested_digest or _UNKNOWN
     result = {
         "task": {"type": "image-classification"},
         "dataset": data,
@@ -130,6 +132,7 @@ def _data(subject: Subject) -> Iterator[str]:
         [
             ("data", run.data),
             ("digest", run.tags.get("data_digest", _UNKNOWN)),
+            *([("tested on", f"{run.tested_data}, digest {run.tested_digest}")] if run.elsewhere else []),
             ("test pictures", f"{subject.standing.pictures:,}"),
             ("digest of the test pictures (ids and labels)", subject.standing.digest),
             ("report", f"MLflow run {run.tags.get('data_run', _UNKNOWN)}"),
@@ -162,9 +165,10 @@ def _training(subject: Subject) -> Iterator[str]:
 
 
 def _metrics(subject: Subject) -> Iterator[str]:
-    coverage = subject.run.params.get("evaluate.confidence")
-    known = f", the ends of the {100 * float(coverage):g} % interval in brackets" if coverage else ""
-    yield f"On {subject.standing.pictures:,} test pictures{known}:"
+    coverage = subject.run.confidence
+    known = f", the ends of the {100 * coverage:g} % interval in brackets" if coverage else ""
+    other = " of other data than those of the training" if subject.run.elsewhere else ""
+    yield f"On {subject.standing.pictures:,} test pictures{other}{known}:"
     yield ""
     rows = [(name, values[0].text()) for name, values in differences.metrics([subject.run]) if values[0] is not None]
     yield from _table(["metric", "value"], rows)
@@ -182,13 +186,17 @@ def _weakest(subject: Subject) -> Iterator[str]:
 
 
 def _calibration(subject: Subject) -> Iterator[str]:
-    metrics = subject.run.metrics
-    ece = metrics.get("test/ece")
-    yield f"Expected calibration error of the delivered probabilities: {_UNKNOWN if ece is None else f'{ece:.4f}'}."
-    if "test/ece_scaled" in metrics and "calibration/temperature" in metrics:
+    metrics, temperature = subject.run.metrics, subject.delivered.temperature
+    yield f"Expected calibration error of the delivered probabilities: {_number(subject.standing.ece)}."
+    if temperature is not None:
         yield (
-            f"Dividing the logits by the temperature {metrics['calibration/temperature']:.3f}, fitted on the "
-            f"validation pictures, makes it {metrics['test/ece_scaled']:.4f}. The delivered model does not do so."
+            f"The delivered model divides its logits by the temperature {temperature:.3f}, fitted on the validation "
+            f"pictures; without that it would be {_number(metrics.get('test/ece'))}."
+        )
+    elif TEMPERATURE in metrics and "test/ece_scaled" in metrics:
+        yield (
+            f"Dividing the logits by the temperature {metrics[TEMPERATURE]:.3f}, fitted on the validation pictures, "
+            f"makes it {metrics['test/ece_scaled']:.4f}. The delivered model does not do so."
         )
 
 
@@ -196,7 +204,9 @@ def _limitations(subject: Subject) -> Iterator[str]:
     run, recalls = subject.run, subject.standing.recalls
     if subject.stated.limitations:
         yield f"* {subject.stated.limitations}"
-    yield f"* It was tested on pictures of '{run.data}' alone; how it does on others is unknown."
+    yield f"* It was tested on pictures of '{run.tested_data}' alone; how it does on others is unknown."
+    if run.elsewhere:
+        yield f"* It {run.elsewhere}."
     yield "* It names one of its classes for any picture, also for one that shows none of them."
     few = [one.name for one in recalls if one.pictures < _FEW]
     if few:
@@ -220,6 +230,10 @@ def _licence(subject: Subject) -> Iterator[str]:
     if weights not in _NOTHING:
         yield f"* Of the weights that training began with ({weights}): unknown to the run; see who published them."
     yield "* Of the code of Fovea that travels with the model: Apache-2.0."
+
+
+def _number(value: float | None) -> str:
+    return _UNKNOWN if value is None else f"{value:.4f}"
 
 
 def _some(names: Sequence[str], most: int = 20) -> str:

@@ -23,7 +23,9 @@ FACTS = "export/export.json"
 WEIGHTS = f"data/classifier/{classifier.ONNX}"
 """Where the weights lie in the folder of the python function."""
 
-_CLASSIFIER = f"data/classifier/{classifier.FACTS}"
+CLASSIFIER = f"data/classifier/{classifier.FACTS}"
+"""And what it needs to know beside them."""
+
 _STUDIES = {"stage.crossval": "a cross-validation", "stage.ensemble": "an ensemble", "stage.tune": "a search"}
 _EXPORT = "kedro run --pipelines=export"
 
@@ -43,6 +45,12 @@ class Delivered:
     digest: str
     facts: Mapping[str, Any]
     transforms: Sequence[Any] = ()
+
+    @property
+    def temperature(self) -> float | None:
+        """What it divides its logits by; None: nothing."""
+        found: float | None = self.facts.get("temperature")
+        return found
 
 
 def check_single(found: FoundRun) -> None:
@@ -77,7 +85,7 @@ def fetch(found: FoundRun, place: Path) -> Delivered:
         raise _missing(found, who)
     try:
         facts = json.loads(described.read_text(encoding="utf-8"))
-        transforms = json.loads((folder / _CLASSIFIER).read_text(encoding="utf-8"))["transforms"]
+        transforms = json.loads((folder / CLASSIFIER).read_text(encoding="utf-8"))["transforms"]
         expected = facts["files"][classifier.ONNX]
         digest = file_digest(folder / WEIGHTS)
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -100,7 +108,22 @@ def _missing(found: FoundRun, who: str) -> FoveaError:
 
 def _way(found: FoundRun) -> str:
     """The commands that deliver the model of a run: what is exported is the project's model."""
-    if tracking.recorded_id(project_root() / MODELS / "model" / RECORD) == found.run_id:
+    if _is_at_hand(found):
         return f"`{_EXPORT}`"
-    again = " ".join(["kedro run", found.run.data.tags.get("overrides", "")]).strip()
-    return f"`{again}`, which brings that model back, then `{_EXPORT}`"
+    return f"`{_command('kedro run', found)}`, which brings that model back, then `{_EXPORT}`"
+
+
+def retested(found: FoundRun) -> str:
+    """The command that tests the model of a run on the data that it was trained on: what is tested is the project's."""
+    if _is_at_hand(found):
+        return f"`{_command('kedro run --pipelines=ingest,prepare,evaluate', found)}`"
+    return f"`{_command('kedro run', found)}`, which makes that model again and tests it"
+
+
+def _is_at_hand(found: FoundRun) -> bool:
+    return tracking.recorded_id(project_root() / MODELS / "model" / RECORD) == found.run_id
+
+
+def _command(command: str, found: FoundRun) -> str:
+    """With the words that the run was made with."""
+    return f"{command} {found.run.data.tags.get('overrides', '')}".strip()

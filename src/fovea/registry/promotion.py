@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -15,11 +16,11 @@ from fovea.core.errors import FoveaError, RunError, UserError
 from fovea.core.files import explained, scratch_directory
 from fovea.core.places import MEMBERS, project_root
 from fovea.registry.decision import Decision
-from fovea.registry.delivered import WEIGHTS, check_single
+from fovea.registry.delivered import CLASSIFIER, WEIGHTS, check_single, retested
 from fovea.registry.gates import Contest, Ruling, floors, merit
 from fovea.registry.registration import kept_in
 from fovea.registry.shelf import CHAMPION, PREVIOUS, WEIGHTS_TAG, Shelf, Version
-from fovea.registry.standing import standing
+from fovea.registry.standing import Standing, standing
 from fovea.tracking.finding import find_run
 
 if TYPE_CHECKING:
@@ -38,26 +39,29 @@ def judged(found: FoundRun, shelf: Shelf, config: PromoteConfig, origin: Mapping
         origin: Who asks, see `Decision`.
 
     Raises:
-        UserError: The run is no single model or is not registered, it is the champion already, or champion and
-            challenger were tested on different pictures.
+        UserError: The run is no single model or is not registered, it was tested on other data than it was trained
+            on, it is the champion already, or champion and challenger were tested on different pictures.
         RunError: A file was deleted, or MLflow is out of reach.
     """
     check_single(found)
     run = runs.read(found)
     challenger = _version_of(found, shelf)
+    _check_tested(run, found)
     _check_kept(found, challenger)
     champion = shelf.holder(CHAMPION)
     if champion is not None and champion.number == challenger.number:
         raise UserError(f"{challenger.label} is the champion of '{shelf.name}' already; name another run")
-    shown = floors(standing(run), config)
-    numbers: dict[str, Any] = {"challenger": _numbers(run), "champion": None, "contest": None}
+    shown = standing(run, _temperature(found, challenger))
+    gates = floors(shown, config)
+    numbers: dict[str, Any] = {"challenger": _numbers(run, shown), "champion": None, "contest": None}
     if champion is None:
-        ruling, notes = Ruling(shown), ["there was no champion: only the floors count"]
+        ruling, notes = Ruling(gates), ["there was no champion: only the floors count"]
     else:
-        against = _run_of(champion, shelf)
+        holder, against = _run_of(champion, shelf)
         found_out = contest(run, against, config)
-        ruling, notes = Ruling(shown, merit(found_out, config)), notes_on(run, against)
-        numbers |= {"champion": _numbers(against), "contest": vars(found_out)}
+        ruling, notes = Ruling(gates, merit(found_out, config)), notes_on(run, against)
+        shown = standing(against, _temperature(holder, champion))
+        numbers |= {"champion": _numbers(against, shown), "contest": vars(found_out)}
     return Decision(
         outcome="promoted" if ruling.passed else "refused",
         name=shelf.name,
@@ -136,13 +140,14 @@ def contest(challenger: PastRun, champion: PastRun, config: PromoteConfig) -> Co
 
 def notes_on(challenger: PastRun, champion: PastRun) -> list[str]:
     """What differs that the tests cannot see."""
+    notes = [f"the champion {champion.elsewhere}, which flatters it"] if champion.elsewhere else []
     mine, theirs = (run.tags.get("data_digest", "unknown") for run in (challenger, champion))
-    if mine == theirs:
-        return []
-    return [
-        f"the data differ although ids and labels of the test pictures do not: digest {mine[:12]}, that of the "
-        f"champion {theirs[:12]}"
-    ]
+    if mine != theirs:
+        notes.append(
+            f"the data differ although ids and labels of the test pictures do not: digest {mine[:12]}, that of the "
+            f"champion {theirs[:12]}"
+        )
+    return notes
 
 
 def _cost_ratio(challenger: PastRun, champion: PastRun, config: PromoteConfig) -> float | None:
@@ -164,15 +169,22 @@ def _version_of(found: FoundRun, shelf: Shelf) -> Version:
     return made[0]
 
 
-def _run_of(champion: Version, shelf: Shelf) -> PastRun:
-    """The run of the champion, read; whatever is wrong with it is said to be the champion's."""
+def _run_of(champion: Version, shelf: Shelf) -> tuple[FoundRun, PastRun]:
+    """The run of the champion, found and read; whatever is wrong with it is said to be the champion's."""
     try:
-        return runs.read(find_run(champion.run_id))
+        found = find_run(champion.run_id)
+        return found, runs.read(found)
     except FoveaError as error:
         raise type(error)(
             f"the champion of '{shelf.name}', {champion.label}, cannot be compared with: {error}; mend that, or take "
             f"the alias '{CHAMPION}' from it in `kedro ui`, and then only the floors count"
         ) from error
+
+
+def _check_tested(run: PastRun, found: FoundRun) -> None:
+    """Refuses numbers that are not those of pictures the model had not seen."""
+    if run.elsewhere:
+        raise UserError(f"'{run.name}' {run.elsewhere}; test it again by {retested(found)}, then promote")
 
 
 def _check_kept(found: FoundRun, version: Version) -> None:
@@ -196,8 +208,22 @@ def _check_kept(found: FoundRun, version: Version) -> None:
         shutil.rmtree(place, ignore_errors=True)
 
 
-def _numbers(run: PastRun) -> dict[str, Any]:
-    shown = standing(run)
+def _temperature(found: FoundRun, version: Version) -> float | None:
+    """What a version divides its logits by; None: nothing, or its file does not say."""
+    place = scratch_directory()
+    try:
+        with explained("fetching the registered model"):
+            path = found.artifact(f"{kept_in(version.tags.get(WEIGHTS_TAG, ''))}/{CLASSIFIER}", place)
+            known = json.loads(path.read_text(encoding="utf-8")) if path is not None else {}
+    except ValueError:
+        return None
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
+    temperature: float | None = known.get("temperature")
+    return temperature
+
+
+def _numbers(run: PastRun, shown: Standing) -> dict[str, Any]:
     worst = shown.recalls[0]
     return {
         "acc": shown.acc,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 from fovea.comparison import fetch as runs
 from fovea.core.errors import UserError
 from fovea.core.files import explained, scratch_directory
+from fovea.evaluation import circumstances
 from fovea.registry import delivered as deliveries
 from fovea.registry.card import FILE, Subject, card
 from fovea.registry.shelf import DATA_TAG, WEIGHTS_TAG, Shelf, Version
@@ -18,6 +20,8 @@ from fovea.registry.standing import standing
 if TYPE_CHECKING:
     from fovea.config.schema import RegistryConfig
     from fovea.tracking.finding import FoundRun
+
+log = logging.getLogger("fovea")
 
 _FOLDER = "registered"
 
@@ -79,7 +83,14 @@ def register(found: FoundRun, stated: RegistryConfig) -> Registration:
             if (version.run_id, version.tags.get(WEIGHTS_TAG)) == (found.run_id, delivered.digest):
                 return Registration(shelf.name, version, is_new=False)
         _check_data(shelf.name, run.data, versions)
-        subject = Subject(shelf.name, run, standing(run), delivered, stated)
+        if run.elsewhere:
+            log.warning(
+                "register: '%s' %s; the model card says so, and `kedro promote` refuses it; test it again by %s",
+                run.name,
+                run.elsewhere,
+                deliveries.retested(found),
+            )
+        subject = Subject(shelf.name, run, standing(run, delivered.temperature), delivered, stated)
         return Registration(shelf.name, _add(shelf, found, subject), is_new=True)
     finally:
         shutil.rmtree(place, ignore_errors=True)
@@ -112,6 +123,7 @@ def _tags(subject: Subject) -> dict[str, str]:
         WEIGHTS_TAG: subject.delivered.digest,
         DATA_TAG: run.data,
         "data_digest": run.tags.get("data_digest", "unknown"),
+        circumstances.DATA_DIGEST: run.tested_digest or "unknown",
         "test_digest": subject.standing.digest,
         "classes": json.dumps(facts["classes"], ensure_ascii=False),
         "preprocessing": f"{facts['input']}; transforms before: {json.dumps(list(subject.delivered.transforms))}",

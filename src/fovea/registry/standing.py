@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from fovea.core.digest import data_digest
+from fovea.evaluation.calibrated import TEMPERATURE
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from fovea.comparison.past import PastRun
+
+_SAME = 1e-3  # relative difference of temperatures below which the calibration error is the same
 
 
 @dataclass(frozen=True)
@@ -35,7 +39,7 @@ class Standing:
 
     Attributes:
         acc: Part of the pictures that were predicted rightly.
-        ece: Expected calibration error; None: not known.
+        ece: Expected calibration error of the probabilities that the delivered model gives; None: not known.
         recalls: The classes that have test pictures, the weakest first.
         pictures: How many were tested.
         digest: Hex sha256 of the ids and the labels of the pictures: equal if two runs were tested on the same.
@@ -48,18 +52,37 @@ class Standing:
     digest: str
 
 
-def standing(run: PastRun) -> Standing:
-    """Counts the test predictions of a run, of which there is at least one."""
+def standing(run: PastRun, temperature: float | None = None) -> Standing:
+    """Counts the test predictions of a run, of which there is at least one.
+
+    Args:
+        run: The run.
+        temperature: That the delivered model divides its logits by; None: it does not.
+    """
     table = run.predictions
     assert table is not None  # noqa: S101  # `comparison.fetch.read` refuses a run without
     right = table["predicted"] == table["label"]
     return Standing(
         acc=float(right.mean()),
-        ece=run.metrics.get("test/ece"),
+        ece=delivered_ece(run.metrics, temperature),
         recalls=_recalls(table, right),
         pictures=len(table),
         digest=data_digest(sorted(zip(map(str, table["id"]), map(str, table["label"]), strict=True))),
     )
+
+
+def delivered_ece(metrics: Mapping[str, float], temperature: float | None) -> float | None:
+    """The calibration error of what the delivered model gives; None: the run was not tested at that temperature.
+
+    Args:
+        metrics: Of the run.
+        temperature: Of the delivered model; None: it has none.
+    """
+    if temperature is None:
+        return metrics.get("test/ece")
+    tested = metrics.get(TEMPERATURE)
+    is_same = tested is not None and math.isclose(tested, temperature, rel_tol=_SAME)
+    return metrics.get("test/ece_scaled") if is_same else None
 
 
 def _recalls(table: pd.DataFrame, right: pd.Series[bool]) -> list[ClassRecall]:

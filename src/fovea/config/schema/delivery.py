@@ -84,7 +84,7 @@ class PromoteConfig(Section):
         max_cost_ratio: Its cost over the champion's, at most, to count as cheaper.
         min_acc: Least accuracy.
         min_class_recall: Least recall of its worst class.
-        max_ece: Largest expected calibration error.
+        max_ece: Largest expected calibration error of the probabilities that are served.
     """
 
     confidence: Share
