@@ -159,6 +159,11 @@ def test_the_champion_changes_for_a_better_model_and_back(kedro: Kedro, make: Ma
     assert "restored: version 1 (old) is the champion of 'digits' now, in the place of version 3 (small)" in back.stdout
     assert [one["outcome"] for one in records(client, old)] == ["promoted", "restored"]
 
+    client.set_registered_model_alias("digits", "previous", "1")  # as a kill between the two aliases leaves them
+    cut = kedro("promote", "--rollback")
+    assert (cut.exit_code, aliases(client)) == (2, {"champion": 1, "previous": 1}), cut.output
+    assert "version 1 (old) is both champion and previous champion of 'digits'" in cut.stderr
+
 
 def test_mistakes_are_told_in_one_sentence(kedro: Kedro, make: Make, client: MlflowClient, own_project: Path) -> None:
     champion = make("one", weights="first")

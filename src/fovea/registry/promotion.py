@@ -81,7 +81,7 @@ def returned(shelf: Shelf, origin: Mapping[str, str]) -> Decision:
     """Decides to put the previous champion back; changes nothing.
 
     Raises:
-        UserError: There is no previous champion.
+        UserError: There is no previous champion, or it is the champion still.
         RunError: Its files were deleted, or MLflow is out of reach.
     """
     champion, previous = shelf.holder(CHAMPION), shelf.holder(PREVIOUS)
@@ -89,6 +89,11 @@ def returned(shelf: Shelf, origin: Mapping[str, str]) -> Decision:
         raise UserError(
             f"'{shelf.name}' has no previous champion to go back to (no version has the alias '{PREVIOUS}'); "
             "`kedro promote RUN` makes a champion"
+        )
+    if champion is not None and champion.number == previous.number:
+        raise UserError(
+            f"{champion.label} is both champion and previous champion of '{shelf.name}', as an earlier change was cut "
+            "short; name the run that is to be the champion: `kedro promote RUN`"
         )
     _check_kept(find_run(previous.run_id), previous)
     reason = "it was the champion before"
