@@ -42,7 +42,7 @@ NOT_RUN = {
     r"^kedro reproduce (RUN|lenet5-\S+)$": "tests/e2e/test_reproduce.py",
     r"^kedro (register|promote)": "its answer hangs on the gates; tests/e2e/test_promote.py",
     r"predict\.source=(photos\.zip|holidays)|predict\.model=models:": "tests/e2e/test_predict.py",
-    r"experiment=": "fetches data; tests/e2e/test_presets.py",
+    r"experiment=(?!transfer data=image_folder)": "fetches data; tests/e2e/test_presets.py",
     r"data=cats_vs_dogs|data=imagenet|data=imagenette": "fetches data; tests/e2e/test_data.py",
     r"data=mnist": "fetches data; tests/e2e/test_kedro_run.py",
     r"data=NAME|--env=NAME|data=\.\.\.|kedro run \.\.\.": "stands for others",

@@ -35,8 +35,8 @@ def command(runs: tuple[str, ...], timed: bool, confidence: float, output: Path 
     pictures, the pictures that one run has right and the other wrong, cost, and differences of data and code.
 
     \b
-      kedro compare lenet5-digits-8858fde8 lenet5-digits-a18a435b
-      kedro compare lenet5-digits-8858fde8 latest --latency
+      kedro compare lenet5-digits-d557b925 lenet5-digits-5541feb8
+      kedro compare lenet5-digits-d557b925 latest --latency
     """
     from fovea.commands.composed import composed
     from fovea.config import logs

@@ -31,7 +31,7 @@ def command(
 
     \b
       kedro register latest && kedro promote latest --dry-run
-      kedro promote lenet5-digits-8858fde8 promote.min_acc=0.98
+      kedro promote lenet5-digits-d557b925 promote.min_acc=0.98
       kedro promote --rollback
     """
     from fovea import tracking

@@ -20,7 +20,7 @@ def command(run: str, overrides: tuple[str, ...], name: str | None, env: str | N
 
     \b
       kedro register latest
-      kedro register lenet5-digits-8858fde8 registry.licence=apache-2.0 "registry.intended_use='to read forms'"
+      kedro register lenet5-digits-d557b925 registry.licence=apache-2.0 "registry.intended_use='to read forms'"
     """
     from fovea import tracking
     from fovea.commands.composed import composed

@@ -28,7 +28,7 @@ def command(run: str, dry_run: bool, env: str | None) -> None:
 
     \b
       kedro reproduce latest --dry-run
-      kedro reproduce lenet5-digits-8858fde8
+      kedro reproduce lenet5-digits-d557b925
     """
     from fovea.commands.composed import composed
     from fovea.config import logs

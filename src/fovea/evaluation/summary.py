@@ -62,7 +62,7 @@ def study_lines(
 
 
 def crossval_line(summary: Mapping[str, Any], confidence: float) -> str:
-    """`crossval: val/acc 99.05 % +- 0.21 (5 folds; pooled 99.05 %, 95 % interval 98.53 to 99.39, 2,002 pictures)`.
+    """`crossval: val/acc 99.05 % +- 0.21 (5 folds; pooled 99.05 %, 95 % interval 98.53 to 99.39, 2,006 pictures)`.
 
     Args:
         summary: As `cross_validate` gives it.

@@ -49,7 +49,7 @@ class Version:
 
     @property
     def label(self) -> str:
-        """As `version 3 (lenet5-digits-466e6145)`."""
+        """As `version 3 (lenet5-digits-5541feb8)`."""
         return f"version {self.number} ({self.run_name})"
 
 
