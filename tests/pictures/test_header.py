@@ -117,6 +117,15 @@ def test_a_checksum_of_any_png_chunk_counts(photo: Any, encoded: Any) -> None:
                 sniff(with_text)
 
 
+@pytest.mark.parametrize("place", [33, -12], ids=["before the pixels", "behind them"])
+def test_a_second_size_of_a_png_does_not_hide_the_first(photo: Any, encoded: Any, place: int) -> None:
+    file = encoded(photo(), "PNG")
+    small = b"IHDR" + struct.pack(">LLBBBBB", 1, 1, 8, 2, 0, 0, 0)
+    chunk = struct.pack(">L", len(small) - 4) + small + struct.pack(">L", zlib.crc32(small))
+    with pytest.raises(Unusable, match="damaged"):
+        sniff(file[:place] + chunk + file[place:])
+
+
 @pytest.mark.parametrize(
     ("name", "format_"),
     [("a/b.JPEG", "JPEG"), ("a.b.jpg", "JPEG"), ("x.tif", "TIFF"), ("Thumbs.db", ""), ("a.jpg/none", ""), ("", "")],
