@@ -173,11 +173,14 @@ def test_links_are_followed_within_the_folder_only(
     (folder / "a/in").symlink_to(folder / "b/2")
     (folder / "a/out").symlink_to(tmp_path / "secret")
     (folder / "a/gone").symlink_to(folder / "nothing")
+    (folder / "a/circle").symlink_to(folder / "a/circle")
+    (folder / "circle").symlink_to(folder / "circle")
     (folder / "a/folder").symlink_to(tmp_path / "elsewhere")
     (folder / "c").symlink_to(folder / "a")
     os.mkfifo(folder / "b/pipe")
     assert {name: problem for _, name, _, problem in rows(config())} == {
         "a/1": None,
+        "a/circle": "not_a_file",
         "a/gone": "not_a_file",
         "a/in": None,
         "a/out": "not_a_file",
