@@ -90,8 +90,25 @@ def test_train_val_and_test_on_top_are_the_splits(config: Any, put: Put) -> None
         ("val", "val/b/4", 1, None),
         ("test", "test/a/3", 0, None),
     ]
-    put("other/5")
-    assert class_names(ingest(config()), config()) == ["other", "test", "train", "val"]
+
+
+def test_a_class_may_be_called_as_a_split(config: Any, put: Put) -> None:
+    put("train/1", "bus/2", "test/old/3", "test/4")
+    assert class_names(ingest(config()), config()) == ["bus", "test", "train"]
+
+
+@pytest.mark.parametrize(
+    ("names", "words"),
+    [
+        (["train/a/1", "train/b/2", "valid/a/3", "valid/b/4"], "'train' and 'valid'"),
+        (["Train/a/1", "Train/b/2", "Test/a/3"], "'Test' and 'Train'"),
+        (["train/a/1", "train/b/2", "val/a/3", "other/5"], "'other', 'train' and 'val'"),
+    ],
+)
+def test_splits_are_not_taken_for_classes(config: Any, put: Put, names: list[str], words: str) -> None:
+    put(*names)
+    with pytest.raises(UserError, match=f"has the folders {words}, which hold .* call the splits train, val and test"):
+        ingest(config())
 
 
 @pytest.mark.parametrize(
