@@ -215,6 +215,7 @@ def test_a_damaged_or_growing_meta_file_is_refused(tmp_path: Path) -> None:
     for meta, words in {
         b"MATLAB 5.0 MAT-file" + bytes(200): "its meta.mat cannot be read",
         bytes(128) + struct.pack("<2I", 15, len(bomb)) + bomb: "its meta.mat unpacks to more than 64 MB",
+        bytes(126) + b"MI" + struct.pack(">2I", 15, len(bomb)) + bomb: "its meta.mat unpacks to more than 64 MB",
     }.items():
         path = tmp_path / "kit.tar.gz"
         path.write_bytes(
