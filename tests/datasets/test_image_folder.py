@@ -298,6 +298,7 @@ def test_a_table_may_give_the_splits(config: Any, put: Put, folder: Path) -> Non
         ("path,label\n", "has no lines after its first"),
         ("path,label\n1,a\n2,\n", "line 3 of '.*labels.csv' has no label; fill it in or remove the line"),
         ("path,label\n1,a\n2,b\n,b\n", "line 4 of '.*labels.csv' has no path"),
+        ("path,label\n1,a,\nred, round/2,b\n", "line 3 of '.*labels.csv' has more values than columns; put quotes"),
         ("path,label,split\n1,a,train\n2,b,tset\n", "line 3 of '.*' has split 'tset'; did you mean 'test'"),
         ("path,label,split\n1,a,train\n2,b\n", "line 3 of '.*' has no split; give every line train, val or test"),
         ("path,label\n1,a\n2,a\n", "data.table 'labels.csv' has one class only, 'a'"),
