@@ -253,6 +253,16 @@ def test_a_folder_that_cannot_be_read_is_refused(config: Any, put: Put, monkeypa
         ingest(config())
 
 
+def test_the_listing_of_another_run_is_not_taken_for_ones_own(config: Any, put: Put) -> None:
+    put("a/1", "b/2")
+    source = ingest(config())
+    put("a/3")
+    other = ingest(config())
+    with pytest.raises(RunError, match=r"listing.arrow' is another listing than this run's, made by a run of the same"):
+        rows(config(), source)
+    assert [name for _, name, _, _ in rows(config(), other)] == ["a/1", "a/3", "b/2"]
+
+
 def test_a_damaged_listing_is_refused(config: Any, put: Put) -> None:
     put("a/1", "b/2")
     source = ingest(config())
