@@ -228,6 +228,24 @@ def test_a_stage_of_dvc_tells_what_its_config_changes(
 
 
 @pytest.mark.parametrize(
+    "lines",
+    [
+        ["data=image_folder", "data.name=pets", "data.folder='/my, pets (1)'", "prepare.near_distance=null"],
+        ["augment=randaugment", "augment.mix.mixup_alpha=0.2"],
+        ["optimizer=sgd", "trainer.max_epochs=7"],
+    ],
+)
+def test_the_overrides_that_dvc_does_not_tell_make_the_same_config(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lines: list[str]
+) -> None:
+    (tmp_path / "pyproject.toml").touch()
+    monkeypatch.setenv("FOVEA_ROOT", str(tmp_path))
+    shutil.copytree(CONF, tmp_path / "conf", dirs_exist_ok=True, ignore=shutil.ignore_patterns("local"))
+    config = compose(tmp_path / "conf", lines).config
+    assert compose(tmp_path / "conf", _implied_overrides(config)).config == config
+
+
+@pytest.mark.parametrize(
     ("named", "names", "is_waived"),
     [(None, ["predict"], False), ("latest", ["predict"], True), ("latest", ["predict", "export"], False)],
 )

@@ -181,9 +181,10 @@ def _implied_overrides(config: Mapping[str, Any]) -> tuple[str, ...]:
     """The overrides that make this config from `conf/` as it stands; DVC does not tell its stages what was typed."""
     from fovea.config.compose import compose
     from fovea.config.groups import groups
+    from fovea.config.origin import leaves
+    from fovea.config.runtime_params import written
     from fovea.core.errors import UserError
     from fovea.core.places import project_root
-    from fovea.tracking.params import flatten
 
     conf = project_root() / "conf"
     try:
@@ -194,7 +195,14 @@ def _implied_overrides(config: Mapping[str, Any]) -> tuple[str, ...]:
             for group, name in names.items()
             if name in known.get(group, ()) and name != plain.get(group, {}).get("name")
         ]
-        base = flatten(compose(conf, chosen).config)
+        base = dict(leaves(compose(conf, chosen).config))
     except UserError:
         return ()
-    return (*chosen, *(f"{name}={value}" for name, value in flatten(config).items() if base.get(name) != value))
+    ours = dict(leaves(config))
+    gone = [f"~{key}" for key in base if key not in ours]
+    values = [
+        f"{'' if key in base else '++'}{key}={written(value)}"
+        for key, value in ours.items()
+        if key not in base or base[key] != value
+    ]
+    return (*chosen, *gone, *values)

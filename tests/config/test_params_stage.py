@@ -59,6 +59,12 @@ def test_the_stage_says_what_it_takes_back(workspace: Path) -> None:
     )
 
 
+def test_the_stage_says_no_address_that_may_hold_a_password(workspace: Path, write: Write) -> None:
+    params_stage.write(workspace)
+    write("local/overrides.yaml", "tracking: {uri: 'http://me:secret@host:5000'}\nseed: 5\n")
+    assert params_stage.write(workspace) == "params.yaml written from conf/ (seed 0 -> 5, tracking.uri changed)"
+
+
 def test_the_stage_stands_aside_in_an_experiment(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DVC_EXP_NAME", "puffy-owl")
     with pytest.raises(UserError, match=r"^params\.yaml is missing; let DVC compose it"):

@@ -73,3 +73,16 @@ def test_what_does_not_serve_is_refused(root: Path) -> None:
     path.write_bytes(content)
     with pytest.raises(RunError, match=r"gzip.zip' holds a damaged 'images.gz'; get it again"):
         list(read(source, config()))
+
+
+def test_a_member_that_would_fill_the_memory_is_not_inflated(root: Path) -> None:
+    path = put(root)
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("gzip/images.gz", np.random.default_rng(0).bytes(3 << 20))
+        archive.writestr("gzip/labels.gz", idx(LABELS))
+    content = bytearray(path.read_bytes())
+    entry = content.find(b"PK\1\2")
+    content[entry + 24 : entry + 28] = struct.pack("<L", 3_000_000_000)
+    path.write_bytes(content)
+    with pytest.raises(RunError, match=r"gzip.zip' announces 3,000,000,000 bytes of 'images.gz', more than any file"):
+        list(read(ingest(config()), config()))

@@ -90,8 +90,25 @@ def test_train_val_and_test_on_top_are_the_splits(config: Any, put: Put) -> None
         ("val", "val/b/4", 1, None),
         ("test", "test/a/3", 0, None),
     ]
-    put("other/5")
-    assert class_names(ingest(config()), config()) == ["other", "test", "train", "val"]
+
+
+def test_a_class_may_be_called_as_a_split(config: Any, put: Put) -> None:
+    put("train/1", "bus/2", "test/old/3", "test/4")
+    assert class_names(ingest(config()), config()) == ["bus", "test", "train"]
+
+
+@pytest.mark.parametrize(
+    ("names", "words"),
+    [
+        (["train/a/1", "train/b/2", "valid/a/3", "valid/b/4"], "'train' and 'valid'"),
+        (["Train/a/1", "Train/b/2", "Test/a/3"], "'Test' and 'Train'"),
+        (["train/a/1", "train/b/2", "val/a/3", "other/5"], "'other', 'train' and 'val'"),
+    ],
+)
+def test_splits_are_not_taken_for_classes(config: Any, put: Put, names: list[str], words: str) -> None:
+    put(*names)
+    with pytest.raises(UserError, match=f"has the folders {words}, which hold .* call the splits train, val and test"):
+        ingest(config())
 
 
 @pytest.mark.parametrize(
@@ -173,11 +190,14 @@ def test_links_are_followed_within_the_folder_only(
     (folder / "a/in").symlink_to(folder / "b/2")
     (folder / "a/out").symlink_to(tmp_path / "secret")
     (folder / "a/gone").symlink_to(folder / "nothing")
+    (folder / "a/circle").symlink_to(folder / "a/circle")
+    (folder / "circle").symlink_to(folder / "circle")
     (folder / "a/folder").symlink_to(tmp_path / "elsewhere")
     (folder / "c").symlink_to(folder / "a")
     os.mkfifo(folder / "b/pipe")
     assert {name: problem for _, name, _, problem in rows(config())} == {
         "a/1": None,
+        "a/circle": "not_a_file",
         "a/gone": "not_a_file",
         "a/in": None,
         "a/out": "not_a_file",
@@ -233,6 +253,16 @@ def test_a_folder_that_cannot_be_read_is_refused(config: Any, put: Put, monkeypa
         ingest(config())
 
 
+def test_the_listing_of_another_run_is_not_taken_for_ones_own(config: Any, put: Put) -> None:
+    put("a/1", "b/2")
+    source = ingest(config())
+    put("a/3")
+    other = ingest(config())
+    with pytest.raises(RunError, match=r"listing.arrow' is another listing than this run's, made by a run of the same"):
+        rows(config(), source)
+    assert [name for _, name, _, _ in rows(config(), other)] == ["a/1", "a/3", "b/2"]
+
+
 def test_a_damaged_listing_is_refused(config: Any, put: Put) -> None:
     put("a/1", "b/2")
     source = ingest(config())
@@ -278,6 +308,7 @@ def test_a_table_may_give_the_splits(config: Any, put: Put, folder: Path) -> Non
         ("path,label\n", "has no lines after its first"),
         ("path,label\n1,a\n2,\n", "line 3 of '.*labels.csv' has no label; fill it in or remove the line"),
         ("path,label\n1,a\n2,b\n,b\n", "line 4 of '.*labels.csv' has no path"),
+        ("path,label\n1,a,\nred, round/2,b\n", "line 3 of '.*labels.csv' has more values than columns; put quotes"),
         ("path,label,split\n1,a,train\n2,b,tset\n", "line 3 of '.*' has split 'tset'; did you mean 'test'"),
         ("path,label,split\n1,a,train\n2,b\n", "line 3 of '.*' has no split; give every line train, val or test"),
         ("path,label\n1,a\n2,a\n", "data.table 'labels.csv' has one class only, 'a'"),

@@ -215,6 +215,7 @@ def test_a_damaged_or_growing_meta_file_is_refused(tmp_path: Path) -> None:
     for meta, words in {
         b"MATLAB 5.0 MAT-file" + bytes(200): "its meta.mat cannot be read",
         bytes(128) + struct.pack("<2I", 15, len(bomb)) + bomb: "its meta.mat unpacks to more than 64 MB",
+        bytes(126) + b"MI" + struct.pack(">2I", 15, len(bomb)) + bomb: "its meta.mat unpacks to more than 64 MB",
     }.items():
         path = tmp_path / "kit.tar.gz"
         path.write_bytes(
@@ -277,6 +278,11 @@ def test_unpacked_folders_are_read_where_they_lie(root: Path, unpacked: Path, jp
 def test_unpacked_folders_that_do_not_fit_are_refused(root: Path, unpacked: Path) -> None:
     with pytest.raises(UserError, match=r"data.wnids has 'n00000009' but '.*ilsvrc' has no such class"):
         ingest(config(folder=str(unpacked), wnids=["n00000001", "n00000009"]))
+    (unpacked / "val" / "n00000001").mkdir()  # it has training pictures
+    ingest(config(folder=str(unpacked)))
+    (unpacked / "train" / "n00000000").mkdir()
+    with pytest.raises(UserError, match="ilsvrc' has no pictures of 'n00000000'; put some into the folder, or remove"):
+        ingest(config(folder=str(unpacked)))
     (unpacked / "train" / "cats").mkdir()
     with pytest.raises(
         UserError, match="train' has 'cats', which is no WordNet id as n01440764; use data=image_folder"

@@ -117,6 +117,29 @@ def test_a_checksum_of_any_png_chunk_counts(photo: Any, encoded: Any) -> None:
                 sniff(with_text)
 
 
+@pytest.mark.parametrize("place", [33, -12], ids=["before the pixels", "behind them"])
+def test_a_second_size_of_a_png_does_not_hide_the_first(photo: Any, encoded: Any, place: int) -> None:
+    file = encoded(photo(), "PNG")
+    small = b"IHDR" + struct.pack(">LLBBBBB", 1, 1, 8, 2, 0, 0, 0)
+    chunk = struct.pack(">L", len(small) - 4) + small + struct.pack(">L", zlib.crc32(small))
+    with pytest.raises(Unusable, match="damaged"):
+        sniff(file[:place] + chunk + file[place:])
+
+
+def tiled(side: int) -> bytes:
+    """The header of a grey TIFF of 10 x 10 pixels within one tile, which holds nothing."""
+    entries = {256: 10, 257: 10, 258: 8, 259: 8, 262: 1, 277: 1, 322: side, 323: side, 324: 134, 325: 0}
+    tags = b"".join(struct.pack("<HHLL", tag, 4, 1, value) for tag, value in entries.items())
+    return b"II*\0" + struct.pack("<LH", 8, len(entries)) + tags + bytes(4)
+
+
+def test_a_tile_of_a_tiff_that_is_much_larger_than_the_picture_is_a_bomb() -> None:
+    found = sniff(tiled(4096))
+    assert (found.format, found.width, found.height) == ("TIFF", 10, 10)
+    with pytest.raises(Unusable, match="bomb"):
+        sniff(tiled(4112))
+
+
 @pytest.mark.parametrize(
     ("name", "format_"),
     [("a/b.JPEG", "JPEG"), ("a.b.jpg", "JPEG"), ("x.tif", "TIFF"), ("Thumbs.db", ""), ("a.jpg/none", ""), ("", "")],

@@ -46,6 +46,12 @@ def test_one_line_says_what_came_out(root: Path, conf: dict[str, Any], caplog: p
     assert lines == [[line], [f"{line}, in place"]]
 
 
+def test_the_source_of_other_data_is_refused(root: Path, conf: dict[str, Any]) -> None:
+    source = ingesting.ingest(conf["data"])
+    with pytest.raises(UserError, match=r"data.name is 'fashion' but the source is that of 'digits'; run `kedro run"):
+        nodes.prepare(source, {**conf["data"], "name": "fashion"}, conf["prepare"])
+
+
 def test_the_line_tells_of_what_was_set_aside(
     root: Path, tmp_path: Path, conf: dict[str, Any], caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from fovea.core.errors import RunError
 from fovea.core.places import PREPARED
 from fovea.datasets.members import PLAIN, Members
 from fovea.datasets.samples import Samples
@@ -125,6 +126,37 @@ def test_what_does_not_change_the_shards_keeps_them(loose: Make, packed: Make, d
     assert done == []
     packed(samples, "c", seed=1)
     assert len(done) > 3
+
+
+def test_pictures_that_are_out_of_reach_for_a_while_are_not_out_of_reach_for_ever(
+    loose: Make, packed: Make, tmp_path: Path
+) -> None:
+    samples = loose(range(60))
+    (tmp_path / "loose").rename(tmp_path / "away")
+    with pytest.raises(RunError, match=r"'000000.jpg' of data 'tiny' is not there any more; bring it back, or run"):
+        packed(samples, "a", max_bad_fraction=1.0)
+    (tmp_path / "away").rename(tmp_path / "loose")
+    path = tmp_path / "loose" / "000000.jpg"
+    content = path.read_bytes()
+    path.write_bytes(content[:-9])
+    with pytest.raises(RunError, match=r"'000000.jpg' of data 'tiny' has changed since ingest"):
+        packed(samples, "b", max_bad_fraction=1.0)
+    path.write_bytes(content)
+    assert set(packed(samples, "c").status) == {"kept"}
+
+
+def test_an_archive_that_is_out_of_reach_for_a_while_is_read_later(photos: Make, packed: Make, tmp_path: Path) -> None:
+    samples = photos(30)
+    (path,) = samples.images.files
+    path.rename(tmp_path / "away")
+    with pytest.raises(RunError, match=rf"'0000.jpg' of data 'tiny' is missing: '{path}' cannot be read"):
+        packed(samples, "a", max_bad_fraction=1.0)
+    path.mkdir()  # as whatever is no file
+    with pytest.raises(RunError, match=rf"'0000.jpg' of data 'tiny' is unreadable: '{path}' cannot be read"):
+        packed(samples, "b", max_bad_fraction=1.0)
+    path.rmdir()
+    (tmp_path / "away").rename(path)
+    assert set(packed(samples, "c").status) == {"kept"}
 
 
 @pytest.mark.parametrize("damage", ["flip", "cut", "gone", "note"])

@@ -69,9 +69,14 @@ def _changed(path: Path, config: Mapping[str, Any]) -> str:
         return ""
     new = dict(leaves(config))
     keys = sorted(key for key in old.keys() | new.keys() if old.get(key) != new.get(key))
-    shown = [f"{key} {old.get(key)} -> {new.get(key)}" for key in keys[:5]]
+    shown = [_change(key, old.get(key), new.get(key)) for key in keys[:5]]
     more = f", and {len(keys) - 5} more" if len(keys) > 5 else ""
     return f" ({', '.join(shown)}{more})" if keys else ", unchanged"
+
+
+def _change(key: str, old: Any, new: Any) -> str:
+    """An address may hold a password, and is not shown."""
+    return f"{key} changed" if "://" in f"{old} {new}" else f"{key} {old} -> {new}"
 
 
 def _environment_note(root: Path) -> str:

@@ -62,9 +62,11 @@ def _lines(prefix: str, values: Mapping[str, Any]) -> Iterator[str]:
 
 
 def written(value: Any) -> str:
-    """A plain value as it stands in an override, which reads it back as the same."""
+    """A value, also a list or a section, as it stands in an override, which reads it back as the same."""
     if isinstance(value, list | tuple):
         return f"[{','.join(map(written, value))}]"
+    if isinstance(value, Mapping):
+        return f"{{{','.join(f'{key}:{written(item)}' for key, item in value.items())}}}"
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     if isinstance(value, int | float):

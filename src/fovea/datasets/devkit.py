@@ -119,9 +119,10 @@ _FIELDS = ("ILSVRC2012_ID", "WNID", "words", "num_children")
 
 def _check_growth(path: Path, content: bytes) -> None:
     """Refuses a MATLAB file (version 5) whose compressed elements would grow beyond all measure."""
+    order = ">" if content[_MAT_HEADER - 2 : _MAT_HEADER] == b"MI" else "<"
     at, grown = _MAT_HEADER, 0
     while at + 8 <= len(content):
-        kind, size = struct.unpack_from("<2I", content, at)
+        kind, size = struct.unpack_from(f"{order}2I", content, at)
         if kind == _COMPRESSED:
             inflater = zlib.decompressobj()
             try:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from fovea.config.schema import DataConfig
 
 _ROLE = "archive"
+_MOST = 1 << 30  # bytes of a member; the largest official one, unpacked, has half of that
 
 
 def ingest(data: DataConfig) -> SourceFiles:
@@ -86,8 +87,11 @@ def _member(path: Path, name: str, ndim: int) -> NDArray[np.uint8]:
     problem = entries.problems[rows[0]]
     if problem:
         raise RunError(f"'{path / name}' cannot be used: {problem}")
+    members = entries.members(path)
+    if members.sizes[rows[0]] > _MOST:  # a small archive could fill the memory
+        raise broken(path, f"announces {int(members.sizes[rows[0]]):,} bytes of '{name}', more than any file of EMNIST")
     try:
-        content = entries.members(path).read(rows[0])
+        content = members.read(rows[0])
     except MemberError as error:
         raise broken(path, f"holds a {error} '{name}'") from None
     return read_idx(path / name, ndim, content)

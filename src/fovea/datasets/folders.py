@@ -45,9 +45,17 @@ def subfolders(folder: Path) -> list[str]:
     for entry in _scan(os.fsencode(folder)):
         if entry.is_dir(follow_symlinks=False):
             names.append(_name(entry))
-        elif entry.is_dir():
+        elif _leads_to_folder(entry):
             _pass_over(entry)
     return names
+
+
+def _leads_to_folder(entry: os.DirEntry[bytes]) -> bool:
+    """False of a link that leads in a circle, or to where this user may not look."""
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
 
 
 def _name(entry: os.DirEntry[bytes]) -> str:
@@ -59,7 +67,7 @@ def _name(entry: os.DirEntry[bytes]) -> str:
 
 def loose_files(folder: Path) -> int:
     """How many files that are not hidden lie in `folder` itself."""
-    return sum(1 for entry in _scan(os.fsencode(folder)) if entry.is_file())
+    return sum(not _leads_to_folder(entry) for entry in _scan(os.fsencode(folder)))
 
 
 def walk(base: Path, start: Path) -> tuple[list[bytes], list[str | None]]:
@@ -107,7 +115,7 @@ def _files(folder: bytes) -> Iterator[os.DirEntry[bytes]]:
     for entry in _scan(folder):
         if entry.is_dir(follow_symlinks=False):
             yield from _files(entry.path)
-        elif entry.is_symlink() and entry.is_dir():
+        elif entry.is_symlink() and _leads_to_folder(entry):
             _pass_over(entry)
         else:
             yield entry

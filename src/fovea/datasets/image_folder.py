@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from fovea.config.schema import DataConfig
 
 _LOG = logging.getLogger(__name__)
+# What others call the folders of splits; two of them are seldom classes.
+_LIKE_SPLITS = frozenset({*SPLITS, "training", "valid", "validation", "dev", "testing"})
 
 
 def ingest(data: DataConfig) -> SourceFiles:
@@ -29,8 +31,8 @@ def ingest(data: DataConfig) -> SourceFiles:
     the validation split is it, and validation pictures are cut out of the training split, as of ImageNet.
 
     Raises:
-        UserError: There is no such folder or table, a class has no pictures, there is one class only, or the config
-            names other classes.
+        UserError: There is no such folder or table, folders of splits have other names or others beside them, a class
+            has no pictures, there is one class only, or the config names other classes.
         RunError: The disk is full or not writable.
     """
     if data.folder is None:
@@ -75,10 +77,21 @@ def _class_folders(folder: Path) -> list[Group]:
         )
     if set(top) <= set(SPLITS) and "train" in top:
         return [group for split in SPLITS if split in top for group in _groups(folder, folder / split, split)]
+    _check_splits(folder, top)
     loose = loose_files(folder)
     if loose:
         _LOG.warning("%s files lie in '%s' itself, in no folder of a class, and are passed over", f"{loose:,}", folder)
     return _groups(folder, folder, None)
+
+
+def _check_splits(folder: Path, top: Sequence[str]) -> None:
+    """Refuses splits that would be taken for classes: a network would learn to tell training from test pictures."""
+    alike = [name for name in top if name.lower() in _LIKE_SPLITS]
+    if len(alike) > 1 and all(subfolders(folder / name) and not loose_files(folder / name) for name in alike):
+        raise UserError(
+            f"'{folder}' has the folders {listed([repr(name) for name in top[:5]])}, which hold folders of classes "
+            "themselves; call the splits train, val and test and move all others away"
+        )
 
 
 def _groups(folder: Path, start: Path, split: SplitName | None) -> list[Group]:

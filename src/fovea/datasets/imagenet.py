@@ -117,6 +117,13 @@ def _listed(data: DataConfig, folder: Path) -> SourceFiles:
             groups += _classes(folder, name, split, data)
     if data.wnids is not None:
         chosen(data.wnids, sorted({group.label for group in groups}), f"'{folder}'")
+    there = {group.label for group in groups if group.paths}
+    empty = sorted({group.label for group in groups} - there)
+    if empty:  # without it the labels of all that follow would be others
+        raise UserError(
+            f"'{folder}' has no pictures of {listed([repr(one) for one in empty[:5]])}; put some into the folder, or "
+            "remove it"
+        )
     store = raw_folder(data.name)
     files = [("listing", listing.make(folder, groups, store))]
     if "devkit" in data.files:

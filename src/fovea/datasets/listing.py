@@ -6,6 +6,7 @@ for the data set.
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import os
 from collections.abc import Iterable, Iterator, Sequence
@@ -78,7 +79,7 @@ def read(source: SourceFiles, classes: Sequence[str]) -> Iterator[Samples]:
         classes: The labels as the listing has them, in the order of their numbers; others are passed over.
 
     Raises:
-        RunError: The listing cannot be read.
+        RunError: The listing cannot be read, or is that of another run by now.
     """
     numbers = {label: number for number, label in enumerate(classes)}
     whole_train = any(batch["split"][0].as_py() == "val" for batch in _batches(source))
@@ -147,10 +148,22 @@ def _batches(source: SourceFiles) -> Iterator[Any]:
     try:
         with pa.memory_map(str(path)) as stream:
             table = pa.ipc.open_file(stream)
+            _check_own(source, stream)
             for number in range(table.num_record_batches):
                 yield table.get_batch(number)
     except (OSError, pa.ArrowInvalid) as error:
         raise RunError(f"'{path}' cannot be read ({error}); run `kedro run --pipelines=ingest`") from error
+
+
+def _check_own(source: SourceFiles, stream: Any) -> None:
+    """Another run of the same name lists into the same file, and may have found other pictures."""
+    stream.seek(0)
+    digest = hashlib.sha256(stream.read_buffer()).hexdigest()
+    if digest not in {entry.sha256 for entry in source.entries if entry.role == ROLE}:
+        raise RunError(
+            f"'{source.files[ROLE]}' is another listing than this run's, made by a run of the same data.name since; "
+            "run the same command again, or give each folder a data.name of its own"
+        )
 
 
 def _members(source: SourceFiles, paths: Sequence[bytes], sizes: NDArray[np.int64]) -> Members:

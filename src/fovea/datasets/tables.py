@@ -107,6 +107,8 @@ def _parsed(stream: TextIO, path: Path, needed: Sequence[str], wanted: str) -> I
     for row in reader:
         count += 1
         where = f"line {reader.line_num:,} of '{path}'"
+        if any(value.strip() for value in cast("list[str]", row.get(None, []))):
+            raise UserError(f"{where} has more values than columns; put quotes around a value that holds a comma")
         values = {name: (row.get(name) or "").strip() for name in columns}
         for name in needed:
             if not values[name] or "\0" in values[name]:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from PIL import Image, ImageFile
 
 _ORIENTATION = 0x0112
+# Tags of a TIFF that is stored in tiles, and pixels of one that may be larger than the picture: it is decoded whole.
+_TILE_WIDTH, _TILE_HEIGHT, _MOST_OF_TILE = 322, 323, 1 << 24
 # Pictures of these modes become grey; all others RGB.
 _GREY = frozenset({"1", "L", "LA", "La", "I;16", "I;16L", "I;16B", "I;16N", "I"})
 
@@ -30,9 +32,11 @@ def describe(data: bytes, name: str) -> tuple[int, int, str, int, bool]:
     """Width, height, mode, turn, and whether the loader may decode it as it is; see `fovea.pictures.header.Header`.
 
     Raises:
-        Unusable: The header cannot be read.
+        Unusable: The header cannot be read, or asks for tiles much larger than the picture.
     """
     with _opened(data, name) as image:
+        if name == "TIFF":
+            _check_tiles(image)
         turn = _turn(image)
         plain = name == "WEBP" and image.mode == "RGB" and not getattr(image, "is_animated", False)
         # Pillow tells of a TIFF how large it is once turned.
@@ -117,6 +121,12 @@ def _plugin(name: str) -> Any:
 
 def _speaks_of_the_end(error: Exception) -> bool:
     return isinstance(error, EOFError) or any(word in str(error).lower() for word in ("truncated", "end of"))
+
+
+def _check_tiles(image: Any) -> None:
+    width, height = (int(image.tag_v2.get(tag, 0)) for tag in (_TILE_WIDTH, _TILE_HEIGHT))
+    if width * height > max(image.size[0] * image.size[1], _MOST_OF_TILE):
+        raise Unusable("bomb")
 
 
 def _turn(image: Image.Image) -> int:

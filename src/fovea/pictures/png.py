@@ -41,6 +41,8 @@ def walk(data: bytes) -> PngHeader:
     """
     header, turn, special, pixels = None, UPRIGHT, False, False
     for name, content in _chunks(data):
+        if name == b"IHDR" and header is not None:
+            raise Unusable("damaged")  # decoders make room for what the first one says
         if name == b"IHDR" and len(content) == _HEADER.size:
             header = _HEADER.unpack(content)
         elif name == b"eXIf":

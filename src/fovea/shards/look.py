@@ -43,7 +43,7 @@ def look(task: Task, at: int) -> Usable | Unusable:
         at: The number of the picture in it.
 
     Raises:
-        RunError: It has changed since it was listed.
+        RunError: It has changed since it was listed, or the archive that holds it cannot be read.
     """
     from fovea.pictures import Limits, examine
 
@@ -61,6 +61,7 @@ def look(task: Task, at: int) -> Usable | Unusable:
     try:
         data = members.read(at)
     except MemberError as error:
+        _check_there(task, at, members, str(error))
         return Unusable(str(error))
     digest = hashlib.sha256(data).digest()
     _check_unchanged(task, at, digest)
@@ -72,10 +73,28 @@ def look(task: Task, at: int) -> Usable | Unusable:
     return Usable(data, digest, examined)
 
 
+def _check_there(task: Task, at: int, members: Members, reason: str) -> None:
+    """Refuses what may be readable another time: a finished task says for ever what it found."""
+    what = f"'{task.samples.members[at]}' of data '{task.rules.name}'"
+    if _listed(task, at) is not None:
+        how = {"missing": "is not there any more", "unreadable": "cannot be read any more"}
+        raise RunError(
+            f"{what} {how.get(reason, 'has changed since ingest')}; bring it back, or run "
+            "`kedro run --pipelines=ingest` again"
+        )
+    if reason in {"missing", "unreadable"}:
+        path = members.files[int(members.file[at])]
+        raise RunError(f"{what} is {reason}: '{path}' cannot be read; bring it back and run the same command again")
+
+
 def _check_unchanged(task: Task, at: int, digest: bytes) -> None:
-    listed = task.samples.sha256[at] if task.samples.sha256 is not None else None
+    listed = _listed(task, at)
     if listed is not None and digest.hex() != listed:
         raise RunError(
             f"'{task.samples.members[at]}' of data '{task.rules.name}' has changed since ingest; run "
             "`kedro run --pipelines=ingest` again"
         )
+
+
+def _listed(task: Task, at: int) -> str | None:
+    return task.samples.sha256[at] if task.samples.sha256 is not None else None

@@ -36,7 +36,8 @@ def run(task: Task) -> Finished:
     """Does a task, or finds it done.
 
     Raises:
-        RunError: A picture has changed since it was listed, or the disk is full or not writable.
+        RunError: A picture has changed since it was listed or its archive cannot be read, or the disk is full or not
+            writable.
     """
     done = entries.find(task.folder, task.digest)
     if done is not None:

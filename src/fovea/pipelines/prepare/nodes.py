@@ -32,10 +32,15 @@ def prepare(source: SourceFiles, data: dict[str, Any], prepare: dict[str, Any]) 
     """
     from fovea import shards
     from fovea.config.schema import DataConfig, PrepareConfig, parse
+    from fovea.core.errors import UserError
 
-    prepared, made = shards.prepare(
-        source, parse(DataConfig, data, "data"), parse(PrepareConfig, prepare, "prepare"), report=_report
-    )
+    config = parse(DataConfig, data, "data")
+    if source.name != config.name:  # the files of two data sets may have the same names
+        raise UserError(
+            f"data.name is '{config.name}' but the source is that of '{source.name}'; run "
+            "`kedro run --pipelines=ingest,prepare` with this config"
+        )
+    prepared, made = shards.prepare(source, config, parse(PrepareConfig, prepare, "prepare"), report=_report)
     counts, quality = prepared.meta.counts, prepared.meta.quality
     parts = ", ".join(f"{split} {counts[split]:,}" for split in ("train", "val", "test"))
     place = "/".join(prepared.path.parts[-2:])
