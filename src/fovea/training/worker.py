@@ -103,7 +103,7 @@ def read_job(resolved: Path) -> Order:
         sections, address = content["job"], {"prepared": content["prepared"], "fold": content.get("fold")}
     except OSError as error:
         raise UserError(f"cannot read '{resolved}' ({error.strerror}); give a work folder's resolved.yaml") from None
-    except (yaml.YAMLError, KeyError, TypeError) as error:
+    except (yaml.YAMLError, UnicodeDecodeError, KeyError, TypeError) as error:
         raise UserError(f"'{resolved}' is not a resolved job ({error}); give a work folder's resolved.yaml") from None
     return Order(TrainJob.parse(sections), address, content.get("tracking"), content.get("tags") or {})
 
