@@ -18,6 +18,7 @@ from fovea.training.fit import Fit, fit
 from fovea.training.job import TrainJob
 from fovea.training.randomness import StepRandomness
 from fovea.training.result import TrainedModel
+from fovea.training.watching import Halted
 from fovea.training.workfolder import let_go
 
 MakeJob = Callable[..., TrainJob]
@@ -148,6 +149,26 @@ def test_a_stop_in_the_training_on_features_changes_nothing(
         with pytest.raises(CrashError):
             fit(job, squares, tmp_path, memory_run)
     assert same(whole, fit(job, squares, tmp_path, memory_run))
+
+
+def test_a_training_on_features_that_is_cut_short_gives_its_threads_back(
+    tuning: MakeJob, squares: Any, memory_run: Any, tmp_path: Path
+) -> None:
+    job, before = tuning("head", finetune={"cache_features": True}), torch.get_num_threads()
+    seen: list[int] = []
+
+    def watch(_: dict[str, float]) -> str:
+        seen.append(torch.get_num_threads())
+        return "enough"
+
+    memory_run.set_tags = lambda _: None
+    torch.set_num_threads(2)
+    try:
+        with pytest.raises(Halted):
+            fit(job, squares, tmp_path, memory_run, watch=watch)
+        assert (seen, torch.get_num_threads()) == ([1], 2)  # else the trials after it in a search would have but one
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_on_features_and_on_pictures_the_same_head_is_trained(
