@@ -12,10 +12,12 @@ import pytest
 import torch
 
 from fovea.core.errors import UserError
-from fovea.training import finetune, stage
+from fovea.core.places import CACHE
+from fovea.training import assembly, finetune, stage
 from fovea.training.assembly import assemble
 from fovea.training.fit import Fit, fit
 from fovea.training.job import TrainJob
+from fovea.training.network import build_network
 from fovea.training.randomness import StepRandomness
 from fovea.training.result import TrainedModel
 from fovea.training.watching import Halted
@@ -214,6 +216,32 @@ def test_evaluation_takes_the_kept_features_and_says_the_same(
         expected = logits(network, squares.split(name), view_of(model), 50)
         assert found.shape == (50, 10)
         assert np.allclose(found, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "made_of_it",
+    [lambda logits: logits + torch.zeros(10), lambda logits: 2 * logits],
+    ids=["classes of another head are added", "the head's are scaled"],
+)
+def test_a_network_of_more_than_its_head_keeps_no_features(
+    made_of_it: Callable[[torch.Tensor], torch.Tensor],
+    tuning: MakeJob,
+    squares: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    job = tuning("head", finetune={"cache_features": True})
+
+    def build(*arguments: Any) -> Any:
+        network = build_network(*arguments)
+        kind: Any = type(network.net)
+        network.net.__class__ = type("More", (kind,), {"forward": lambda self, x: made_of_it(kind.forward(self, x))})
+        return network
+
+    monkeypatch.setattr(assembly, "build_network", build)
+    with pytest.raises(UserError, match=r"more than one linear layer.* take finetune\.cache_features=false"):
+        assemble(job, squares)
+    assert not (tmp_path / CACHE).exists()
 
 
 def test_averaged_weights_of_a_head_are_delivered_with_the_body(tuning: MakeJob, squares: Any) -> None:
