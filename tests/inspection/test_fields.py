@@ -17,6 +17,7 @@ def rows() -> list[LayerRow]:
         row("conv1", (3, 3)),
         row("relu", (3, 3)),
         row("conv2", (5, 9)),
+        row("turned", (9, 5)),
         row("aside", (1, 1)),
         row("fc", (12, 12), (10,)),
         row("unused", (40, 40), ()),

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import pickle
 from pathlib import Path
 from types import SimpleNamespace
@@ -43,6 +44,16 @@ def images(loader, epochs=2):
 
 def same(one, other):
     return len(one) == len(other) and all(torch.equal(a, b) for a, b in zip(one, other, strict=True))
+
+
+def test_a_system_without_files_in_memory_keeps_pictures_in_a_temporary_one(module, ragged, root, monkeypatch):
+    plain = images(module(ragged).train_dataloader())
+    monkeypatch.delattr(os, "memfd_create")
+    loader = module(ragged, cache="memory").train_dataloader()
+    assert same(images(loader), plain)
+    ragged.train.asked.clear()
+    assert same(images(loader), plain)
+    assert ragged.train.asked == []
 
 
 @pytest.mark.parametrize("cache", ["memory", "disk"])

@@ -81,6 +81,23 @@ def test_the_layers_of_a_vgg_are_grouped_up_to_the_next_pool() -> None:
 
 
 @pytest.mark.parametrize(
+    ("name", "heads"),
+    [
+        ("levit_128s", ["head.linear", "head_dist.linear"]),
+        ("crossvit_9_240", ["head.0", "head.1"]),
+        ("repvit_m0_9", ["head.head.l", "head.head_dist.l"]),
+    ],
+)
+def test_all_heads_of_a_network_that_has_several_are_found(name: str, heads: list[str]) -> None:
+    with torch.device("meta"):
+        net = named("timm", name)
+    assert anatomy.heads(net) == heads
+    assert not {f"{head}.weight" for head in heads} & {p for block in anatomy.blocks(net) for p in block.parameters}
+    with pytest.raises(UserError, match=r"has no single linear layer for its classes"), anatomy.body(net):
+        pass
+
+
+@pytest.mark.parametrize(
     ("library", "name", "options", "rate"),
     [
         ("timm", "tf_efficientnet_lite0", {"drop_rate": 0.3}, 0.3),

@@ -246,7 +246,16 @@ def test_a_whole_pickled_network_is_code_too(section, net, root):
 
 
 @pytest.mark.parametrize("suffix", ["safetensors", "pth"])
-@pytest.mark.parametrize("content", [b"", b"no tensors", b"PK\x03\x04 cut short"])
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"no tensors",
+        b"PK\x03\x04 cut short",
+        b"\x80\x02.",
+        b"\x80\x02X\x01",
+    ],  # the last two are pickles of nothing
+)
 def test_a_damaged_file_is_refused(section, net, root, suffix, content):
     (root / f"bad.{suffix}").write_bytes(content)
     with pytest.raises(

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import logging
 from collections.abc import Callable
 from pathlib import Path
@@ -129,6 +130,31 @@ def test_a_computation_that_breaks_off_leaves_no_file(
             table_of(body, "net", squares, "train", looks)
     assert files(tmp_path) == []
     assert len(table_of(body, "net", squares, "train", looks).features[0]) == 200
+
+
+def test_a_file_that_may_be_read_and_not_touched_is_used(
+    looks: Looks, squares: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    body = Body().eval()
+    first = table_of(body, "net", squares, "train", looks)
+
+    def refuse(self: Path) -> None:
+        raise PermissionError(errno.EPERM, "not the owner", str(self))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "touch", refuse)
+        again = table_of(body, "net", squares, "train", looks)
+    assert body.seen == 200
+    assert np.array_equal(again.features[0], first.features[0])
+
+
+def test_a_file_that_another_process_removes_meanwhile_is_no_error(looks: Looks, squares: Any, tmp_path: Path) -> None:
+    folder = tmp_path / CACHE
+    folder.mkdir(parents=True)
+    gone = folder / f"squares-{squares.split('train').name}-net-view0-{'0' * 16}.npy"
+    gone.symlink_to(tmp_path / "gone")  # its name is there, and asking for its time fails
+    assert len(table_of(Body().eval(), "net", squares, "train", looks).features[0]) == 200
+    assert len(files(tmp_path)) == 2
 
 
 def test_a_file_cut_short_is_made_anew(looks: Looks, squares: Any, tmp_path: Path) -> None:

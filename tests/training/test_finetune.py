@@ -12,12 +12,15 @@ import pytest
 import torch
 
 from fovea.core.errors import UserError
-from fovea.training import finetune, stage
+from fovea.core.places import CACHE
+from fovea.training import assembly, finetune, stage
 from fovea.training.assembly import assemble
 from fovea.training.fit import Fit, fit
 from fovea.training.job import TrainJob
+from fovea.training.network import build_network
 from fovea.training.randomness import StepRandomness
 from fovea.training.result import TrainedModel
+from fovea.training.watching import Halted
 from fovea.training.workfolder import let_go
 
 MakeJob = Callable[..., TrainJob]
@@ -150,6 +153,26 @@ def test_a_stop_in_the_training_on_features_changes_nothing(
     assert same(whole, fit(job, squares, tmp_path, memory_run))
 
 
+def test_a_training_on_features_that_is_cut_short_gives_its_threads_back(
+    tuning: MakeJob, squares: Any, memory_run: Any, tmp_path: Path
+) -> None:
+    job, before = tuning("head", finetune={"cache_features": True}), torch.get_num_threads()
+    seen: list[int] = []
+
+    def watch(_: dict[str, float]) -> str:
+        seen.append(torch.get_num_threads())
+        return "enough"
+
+    memory_run.set_tags = lambda _: None
+    torch.set_num_threads(2)
+    try:
+        with pytest.raises(Halted):
+            fit(job, squares, tmp_path, memory_run, watch=watch)
+        assert (seen, torch.get_num_threads()) == ([1], 2)  # else the trials after it in a search would have but one
+    finally:
+        torch.set_num_threads(before)
+
+
 def test_on_features_and_on_pictures_the_same_head_is_trained(
     tuning: MakeJob, squares: Any, memory_run: Any, tmp_path: Path
 ) -> None:
@@ -193,6 +216,32 @@ def test_evaluation_takes_the_kept_features_and_says_the_same(
         expected = logits(network, squares.split(name), view_of(model), 50)
         assert found.shape == (50, 10)
         assert np.allclose(found, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "made_of_it",
+    [lambda logits: logits + torch.zeros(10), lambda logits: 2 * logits],
+    ids=["classes of another head are added", "the head's are scaled"],
+)
+def test_a_network_of_more_than_its_head_keeps_no_features(
+    made_of_it: Callable[[torch.Tensor], torch.Tensor],
+    tuning: MakeJob,
+    squares: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    job = tuning("head", finetune={"cache_features": True})
+
+    def build(*arguments: Any) -> Any:
+        network = build_network(*arguments)
+        kind: Any = type(network.net)
+        network.net.__class__ = type("More", (kind,), {"forward": lambda self, x: made_of_it(kind.forward(self, x))})
+        return network
+
+    monkeypatch.setattr(assembly, "build_network", build)
+    with pytest.raises(UserError, match=r"more than one linear layer.* take finetune\.cache_features=false"):
+        assemble(job, squares)
+    assert not (tmp_path / CACHE).exists()
 
 
 def test_averaged_weights_of_a_head_are_delivered_with_the_body(tuning: MakeJob, squares: Any) -> None:

@@ -126,6 +126,37 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path, caplog: pytest.LogCap
     assert "cannot read" in caplog.text
 
 
+def test_a_file_that_is_no_text_is_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "model.safetensors").write_bytes(b"\x89\xff")
+    assert launcher.main([str(tmp_path / "model.safetensors")]) == 2
+    assert "model.safetensors' is not a resolved job" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--processes", "-1"], "--processes -1 trains nothing; take 1 or more, or leave it out"),
+        (["--processes", "0"], "--processes 0 trains nothing; take 1 or more, or leave it out"),
+        (["--nodes", "2"], "--nodes 2:2 needs a place where the machines meet; add --rendezvous HOST:PORT"),
+        (["--rendezvous", "node1:abc"], "--rendezvous node1:abc is not HOST:PORT; take for instance node1:29400"),
+        (["--rendezvous", ":29400"], "--rendezvous :29400 is not HOST:PORT; take for instance node1:29400"),
+    ],
+)
+def test_words_that_cannot_work_are_refused_before_anything_starts(
+    words: list[str],
+    sentence: str,
+    tmp_path: Path,
+    make_job: Callable[..., Any],
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(launcher, "launch", lambda *_, **__: pytest.fail("was started"))
+    resolved = tmp_path / "resolved.yaml"
+    resolved.write_text(yaml.safe_dump({"job": make_job().plain(), "prepared": "made-up"}))
+    assert launcher.main([str(resolved), *words]) == 2
+    assert sentence in caplog.text
+
+
 def test_a_port_in_use_is_told(tmp_path: Path, make_job: Callable[..., Any], caplog: pytest.LogCaptureFixture) -> None:
     resolved = tmp_path / "resolved.yaml"
     resolved.write_text(yaml.safe_dump({"job": make_job().plain(), "prepared": "nowhere"}))

@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from fovea.core.errors import RunError
+from fovea.training import out_of_memory
 from fovea.training.job import TrainJob
 from fovea.training.lr_range import Climb, LrRange, Ramp, Suggestion, diverged, find, judge, smooth
 
@@ -93,6 +95,21 @@ def test_a_real_network_gets_a_rate_at_which_it_learns(
     other = make_job(model={"dropout": 0.0}, optimizer={"lr": 5.0}, schedule={"start_factor": 1.0})
     again = find(other, squares, Ramp(1e-5, 10.0, 60))
     np.testing.assert_array_equal(found.losses, again.losses)  # the seed decides, and not the configured rate
+
+
+def test_memory_that_runs_out_is_told_as_in_a_training(
+    make_job: MakeJob, squares: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: Any, **__: Any) -> Any:
+        raise RunError("a trial of a training step failed")
+
+    def full(*_: Any) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(out_of_memory, "measure", fails)
+    monkeypatch.setattr(Climb, "on_train_batch_end", full)
+    with pytest.raises(RunError, match=r"out of memory with loader\.batch_size=64; half of it"):
+        find(make_job(loader={"batch_size": 64}), squares, Ramp(1e-5, 10.0, 6))
 
 
 def test_a_scaled_rate_climbs_the_same_ramp(make_job: MakeJob, squares: Any) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+import yaml
 from safetensors.torch import save_file
 
 from fovea.core.errors import RunError, UserError
@@ -244,6 +245,25 @@ def test_the_worker_trains_what_the_work_folder_says(
     monkeypatch.setattr(folds, "reopen", lambda address: {"made-up": squares}[address["prepared"]])
     assert worker.main([str(resolved), str(tmp_path / "model")]) == 0
     assert (tmp_path / "model" / "model.safetensors").read_bytes() == weights
+    (tmp_path / "model" / "model.safetensors").unlink()  # as of an earlier model
+    assert worker.main([str(resolved), str(tmp_path / "model")]) == 0
+    assert (tmp_path / "model" / "model.safetensors").read_bytes() == weights
+
+
+@pytest.mark.parametrize("kept", ["models/notes.txt", "models"])
+def test_the_worker_replaces_nothing_but_a_model(
+    kept: str, make_job: MakeJob, squares: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from fovea.shards import folds
+    from fovea.training import worker
+
+    content = {"job": make_job(trainer={"max_epochs": 1}).plain(), "prepared": "made-up"}
+    (tmp_path / "resolved.yaml").write_text(yaml.safe_dump(content))
+    (tmp_path / kept).parent.mkdir(exist_ok=True)
+    (tmp_path / kept).write_text("of the user")
+    monkeypatch.setattr(folds, "reopen", lambda _: squares)
+    assert worker.main([str(tmp_path / "resolved.yaml"), str(tmp_path / "models")]) == 2
+    assert (tmp_path / kept).read_text() == "of the user"
 
 
 @pytest.mark.parametrize(

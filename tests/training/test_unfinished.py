@@ -45,6 +45,11 @@ def test_the_nearest_is_named_with_what_differs_and_how_to_go_on(make_job: MakeJ
     )
 
 
+def test_a_file_of_another_training_that_is_no_text_is_passed_over(make_job: MakeJob, tmp_path: Path) -> None:
+    stopped(tmp_path, "damaged", make_job(seed=7)).resolved.write_bytes(b"job: \xff")
+    assert nearest_unfinished(WorkFolder(tmp_path / "new"), make_job()) is None
+
+
 def test_another_group_is_named_as_it_is_chosen(make_job: MakeJob, tmp_path: Path) -> None:
     there = make_job(data={"mean": [0.2]}, loss={"name": "bce", "class_weights": "balanced"})
     stopped(tmp_path, "other", there)

@@ -54,9 +54,10 @@ def receptive_fields(image: NDArray[np.uint8], rows: Sequence[LayerRow], title: 
 
 
 def widening(rows: Sequence[LayerRow]) -> Iterator[tuple[str, tuple[int, int]]]:
-    """The layers that see more than those before them, and how much: height and width."""
+    """The layers that see more than those named before, and nowhere less, and how much: height and width."""
     seen = (1, 1)
     for row in rows:
-        if row.output and row.receptive_field > seen:
-            seen = row.receptive_field
+        field = row.receptive_field
+        if row.output and field != seen and field[0] >= seen[0] and field[1] >= seen[1]:
+            seen = field
             yield row.name, seen

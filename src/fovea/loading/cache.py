@@ -160,7 +160,7 @@ def _anonymous() -> tuple[IO[bytes], str]:
         stream = os.fdopen(os.memfd_create("fovea-pixels"), "w+b")
         return stream, f"/proc/{os.getpid()}/fd/{stream.fileno()}"
     named = tempfile.NamedTemporaryFile(prefix="fovea-pixels-")  # noqa: SIM115
-    return named.file, named.name
+    return named, named.name  # the whole of it: without its wrapper the file is closed and gone
 
 
 def _in_order(decoded: Decoded, threads: int) -> Iterator[tuple[Shape, bytes]]:

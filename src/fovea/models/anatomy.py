@@ -142,9 +142,18 @@ def _told_by_timm(net: nn.Module) -> list[str]:
     if not hasattr(net, "get_classifier"):
         return []
     found = net.get_classifier()  # type: ignore[operator]
-    layers = found if isinstance(found, tuple | list) else (found,)
+    parts = found if isinstance(found, tuple | list) else (found,)
+    classes = getattr(net, "num_classes", None)
+    layers = [layer for part in parts if isinstance(part, nn.Module) for layer in _classifiers(part, classes)]
     names = {id(module): name for name, module in net.named_modules()}
-    return [names[id(layer)] for layer in layers if isinstance(layer, _CLASSIFIERS)]
+    return [names[id(layer)] for layer in layers]
+
+
+def _classifiers(part: nn.Module, classes: Any) -> list[nn.Module]:
+    """A part that gives the classes, or the layers inside it that do: LeViT and CrossViT have several of them."""
+    if isinstance(part, _CLASSIFIERS):
+        return [part]
+    return [layer for layer in part.modules() if isinstance(layer, _CLASSIFIERS) and _outputs(layer) == classes]
 
 
 def _grouped_by_timm(net: nn.Module, body: list[str]) -> list[tuple[str, ...]]:

@@ -29,6 +29,7 @@ from fovea.training.schedules import Steps
 from fovea.training.weights import class_weights
 
 if TYPE_CHECKING:
+    from fovea.config.schema import DataConfig
     from fovea.loading.sampler import Share
     from fovea.models.matching import Matching
     from fovea.shards import PreparedData
@@ -125,6 +126,7 @@ def _on_features(
     looks = Looks(job.data, job.augment, job.loader, job.seed)
     on_gpu = job.trainer.accelerator != "cpu" and torch.cuda.is_available()
     dropout, path = anatomy.head_dropout(network.net), f"net.{anatomy.heads(network.net)[0]}"
+    _check_features(network.eval(), job.data)
     with anatomy.body(network.net) as head:
         network.eval().to("cuda" if on_gpu else "cpu")
         for split, views in (("train", job.finetune.views), ("val", 1)):
@@ -159,6 +161,30 @@ def _refuse_new_layers(groups: list[dict[str, Any]]) -> None:
         raise UserError(
             f"{new} tensors before the head are new and must be trained, so the features cannot be computed once; take "
             "finetune.cache_features=false, or weights that fit the network"
+        )
+
+
+def _check_features(network: NormalizedNet, data: DataConfig) -> None:
+    """Refuses a network that makes its classes of more than its head and the features, as timm's VOLO and LeViT do.
+
+    Raises:
+        UserError: The head on the features does not give what the network gives.
+    """
+    numbers = torch.Generator().manual_seed(0)
+    shape = (1, data.channels, data.image_size, data.image_size)
+    picture = torch.randint(256, shape, generator=numbers, dtype=torch.uint8)
+    with torch.no_grad():
+        whole = network(picture)
+        with anatomy.body(network.net) as head:
+            try:
+                apart = head(network(picture))
+            except RuntimeError:  # what else makes the classes has nothing to do with so many features
+                apart = None
+    near = 1e-3 * float(whole.abs().max())
+    if apart is None or apart.shape != whole.shape or not torch.allclose(apart, whole, rtol=0.0, atol=near):
+        raise UserError(
+            "the network makes its classes of more than one linear layer, so its features cannot be kept; take "
+            "finetune.cache_features=false"
         )
 
 

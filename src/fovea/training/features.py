@@ -150,7 +150,8 @@ def tensors_digest(network: nn.Module) -> str:
 def _opened(path: Path) -> Features | None:
     with suppress(OSError, ValueError, EOFError):
         features: Features = np.load(path, mmap_mode="r", allow_pickle=False)
-        path.touch()
+        with suppress(OSError):  # another user's, say; it only goes the sooner for that
+            path.touch()
         return features
     return None
 
@@ -211,5 +212,13 @@ def _batches(network: nn.Module, recipe: Recipe, looks: Looks, view: int) -> Ite
 def _forget(path: Path) -> None:
     """Removes the files of the same network and split that were not used for longest. Who has one mapped keeps it."""
     family = path.parent.glob(f"{path.name.rpartition('-')[0]}-*.npy")
-    for old in sorted(family, key=lambda one: one.stat().st_mtime, reverse=True)[_KEPT:]:
-        old.unlink(missing_ok=True)
+    for old in sorted(family, key=_used_at, reverse=True)[_KEPT:]:
+        with suppress(OSError):
+            old.unlink(missing_ok=True)
+
+
+def _used_at(path: Path) -> float:
+    """When a file was used last; 0 where another process has just removed it."""
+    with suppress(OSError):
+        return path.stat().st_mtime
+    return 0.0

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytorch_lightning as pl
+import torch
 from torch import nn
 
 from fovea.training.assembly import Assembly, assemble
@@ -104,7 +105,8 @@ def fit(
     checkpointer = Checkpointer(store, job.callbacks.checkpoint, stop)
     start = _start(store, ranks)
     _announce(job, assembly, start, run)
-    with memory_told(job, prepared), quiet(), stop, compiled(assembly.module.net, wanted=job.trainer.compile):
+    compiling = compiled(assembly.module.net, wanted=job.trainer.compile)
+    with memory_told(job, prepared), quiet(), _threads_given_back(), stop, compiling:
         diverges = Divergence(job.optimizer.lr, store.newest, scaled=job.lr)
         callbacks = [
             StepRandomness(job.seed, noise),
@@ -245,6 +247,16 @@ def make_trainer(job: TrainJob, folder: Path, callbacks: list[pl.Callback], **ch
         num_sanity_val_steps=0,
         use_distributed_sampler=False,
     )
+
+
+@contextmanager
+def _threads_given_back() -> Iterator[None]:
+    """Leaves torch as many threads as before, also where training is cut short: Lightning then tears no module down."""
+    before = torch.get_num_threads()
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 @contextmanager

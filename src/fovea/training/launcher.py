@@ -114,16 +114,36 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = parser.parse_args(arguments)
     try:
         with stoppable():
+            nodes = _nodes(words.nodes)
+            _check_words(words.processes, nodes, words.rendezvous)
             from fovea.training.devices import count_devices
 
             trainer = read_job(words.resolved).job.trainer
-            processes = words.processes or count_devices(trainer)
-            group = Group(processes, _nodes(words.nodes), words.rendezvous, words.job, words.address)
-            launch(words.resolved, group, trainer)
+            processes = count_devices(trainer) if words.processes is None else words.processes
+            launch(words.resolved, Group(processes, nodes, words.rendezvous, words.job, words.address), trainer)
     except (FoveaError, Interrupted) as error:
         log.error("%s", error)
         return error.exit_code
     return 0
+
+
+def _check_words(processes: int | None, nodes: tuple[int, int], rendezvous: str | None) -> None:
+    """Refuses what torch would answer with a traceback, or by waiting in vain."""
+    if processes is not None and processes < 1:
+        raise UserError(f"--processes {processes} trains nothing; take 1 or more, or leave it out")
+    if rendezvous is None:
+        if nodes[1] > 1:
+            raise UserError(
+                f"--nodes {nodes[0]}:{nodes[1]} needs a place where the machines meet; add --rendezvous HOST:PORT with "
+                "HOST one of them, or take --nodes 1"
+            )
+        return
+    from torch.distributed.elastic.rendezvous.utils import parse_rendezvous_endpoint
+
+    try:
+        parse_rendezvous_endpoint(rendezvous, default_port=0)
+    except ValueError:
+        raise UserError(f"--rendezvous {rendezvous} is not HOST:PORT; take for instance node1:29400") from None
 
 
 def _nodes(text: str) -> tuple[int, int]:

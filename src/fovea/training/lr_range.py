@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from fovea.training.assembly import assemble
 from fovea.training.fit import make_trainer, quiet
+from fovea.training.out_of_memory import memory_told
 from fovea.training.randomness import StepRandomness
 
 if TYPE_CHECKING:
@@ -131,14 +132,14 @@ def find(job: TrainJob, prepared: PreparedData, ramp: Ramp) -> LrRange:
 
     Raises:
         UserError: The model does not fit the data, or the precision the machine.
-        RunError: A picture cannot be read, or weights can be had nowhere.
+        RunError: A picture cannot be read, weights can be had nowhere, or memory ran out.
         Interrupted: A signal ended it.
     """
     width = max(_WIDTH * ramp.steps, _LEAST_WIDTH)
     climb = Climb(ramp, job.lr, width)
     assembly = assemble(job, prepared)
     once = {"max_epochs": -1, "max_steps": ramp.steps, "limit_val_batches": 0, "enable_checkpointing": False}
-    with quiet():
+    with memory_told(job, prepared), quiet():
         trainer = make_trainer(job, Path(), [StepRandomness(job.seed), climb], **once)
         trainer.fit(assembly.module, datamodule=assembly.data)
     rates = np.array([ramp.rate(step) for step in range(len(climb.losses))])

@@ -77,7 +77,7 @@ def _differences(resolved: Path, here: Mapping[str, Any]) -> dict[str, tuple[Any
     """By key; None where there are too many, where model or data are others, or where the file cannot be read."""
     try:
         there = dict(_leaves(without_effect(yaml.safe_load(resolved.read_text())["job"])))
-    except (OSError, yaml.YAMLError, KeyError, TypeError, AttributeError):
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, KeyError, TypeError, AttributeError):
         return None
     if any(there.get(key) != here.get(key) for key in ("model.name", "data.name")):
         return None

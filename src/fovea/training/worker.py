@@ -6,7 +6,7 @@ By torch's own:     torchrun --nproc-per-node=2 -m fovea.training.worker data/06
 
 The trained model stays in the work folder, where the `kedro run` of the same configuration takes it up; OUTPUT is a
 second place for it. The state of training is kept as in `kedro run`: the same command goes on where it was stopped;
-with --fresh it starts over.
+with --fresh it starts over. An earlier model at OUTPUT is replaced; a folder with anything else is refused.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ from fovea.training.failures import exit_code, write_report
 from fovea.training.job import TrainJob
 from fovea.training.launcher import HELD, PARENT
 from fovea.training.ranks import Ranks
+from fovea.training.result import FACTS
 from fovea.training.workfolder import is_fresh, let_go
 
 log = logging.getLogger("fovea")
@@ -69,7 +70,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 os.environ[FRESH] = "1"
             if len(words) not in (1, 2):
                 raise UserError("usage: python -m fovea.training.worker RESOLVED.yaml [OUTPUT] [--fresh]")
-            _work(read_job(Path(words[0])), ranks, Path(words[1]) if len(words) == 2 else None)
+            output = Path(words[1]) if len(words) == 2 else None
+            if output is not None:
+                _check_output(output)
+            _work(read_job(Path(words[0])), ranks, output)
     except BaseException as error:
         write_report(error)
         code = exit_code(error)
@@ -99,9 +103,20 @@ def read_job(resolved: Path) -> Order:
         sections, address = content["job"], {"prepared": content["prepared"], "fold": content.get("fold")}
     except OSError as error:
         raise UserError(f"cannot read '{resolved}' ({error.strerror}); give a work folder's resolved.yaml") from None
-    except (yaml.YAMLError, KeyError, TypeError) as error:
+    except (yaml.YAMLError, UnicodeDecodeError, KeyError, TypeError) as error:
         raise UserError(f"'{resolved}' is not a resolved job ({error}); give a work folder's resolved.yaml") from None
     return Order(TrainJob.parse(sections), address, content.get("tracking"), content.get("tags") or {})
+
+
+def _check_output(output: Path) -> None:
+    """Refuses a place where something else lies than a model: what is there is replaced as a whole."""
+    is_model = (output / FACTS).is_file()
+    is_empty = not any(output.iterdir()) if output.is_dir() else not output.exists()
+    if not is_model and not is_empty:
+        raise UserError(
+            f"OUTPUT '{output}' is there already and is no trained model, which would replace all of it; give a folder "
+            "that does not exist"
+        )
 
 
 def _work(order: Order, ranks: Ranks, output: Path | None) -> None:
