@@ -174,6 +174,17 @@ def test_a_file_that_claims_to_be_huge_is_never_decoded(
     assert "bomb, a" in " ".join(page.sections["Quarantine"])
 
 
+def test_a_damaged_file_whose_colours_are_stored_in_no_known_way_is_listed(
+    hand: SimpleNamespace, tmp_path: Path
+) -> None:
+    odd = bytearray(simplejpeg.encode_jpeg(np.zeros((64, 64, 3), np.uint8), colorsubsampling="411"))
+    odd[odd.index(b"\xff\xc0") + 11] = 0x14
+    left = hand.Picture("odd.jpg", 0, bytes(odd[:-2]), {"status": "quarantined", "reason": "truncated"})
+    kept = [hand.Picture(f"{n}", n, b"\x00" * 64) for n in range(2)]
+    page, _ = read(hand.build(tmp_path / "odd", [*kept, left], ["a", "b"], raw=8))
+    assert "truncated, a" in " ".join(page.sections["Quarantine"])
+
+
 def test_no_plotting_library_is_imported() -> None:
     code = (
         "import sys; import fovea.inspection.data_report; "

@@ -7,6 +7,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+import simplejpeg
 
 from fovea.pictures import decode
 from fovea.pictures.turn import turned
@@ -56,6 +57,16 @@ def test_a_large_jpeg_is_decoded_smaller(photo: Any, encoded: Any, least: int | 
     file = encoded(photo(height=375, width=500), "JPEG")
     assert decode(file, 3, least_side=least).shape == (*shape, 3)
     assert decode(file, 1, least_side=least, turn=6).shape == (*shape[::-1], 1)
+
+
+@pytest.mark.parametrize(("least", "side"), [(None, 64), (16, 16), (20, 32), (65, 64)])
+def test_a_jpeg_whose_colours_are_stored_in_a_rare_way_is_decoded_smaller_too(least: int | None, side: int) -> None:
+    pixels = np.full((64, 64, 3), (40, 90, 200), np.uint8)
+    file = bytearray(simplejpeg.encode_jpeg(pixels, colorsubsampling="411"))
+    file[file.index(b"\xff\xc0") + 11] = 0x14  # 4:4:1, as 4:1:1 becomes when a picture is turned without loss
+    found = decode(bytes(file), 3, least_side=least)
+    assert found.shape == (side, side, 3)
+    assert np.abs(found.astype(int) - (40, 90, 200)).max() <= 3
 
 
 def test_a_smaller_picture_looks_the_same(photo: Any, encoded: Any) -> None:

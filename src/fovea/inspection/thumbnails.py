@@ -115,7 +115,7 @@ def damaged(data: bytes, side: int = SIDE) -> Thumbnail | None:
         if height * width > _MOST_PIXELS:
             return None
         image = simplejpeg.decode_jpeg(data, "RGB", min_height=side, min_width=side, strict=False)
-    except ValueError:
+    except (ValueError, KeyError):  # the second: colours stored in a way that it has no name for
         return None
     return thumbnail(image, side)
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fovea.pictures.jpeg import is_harmless
+from fovea.pictures.jpeg import is_harmless, walk
 from fovea.pictures.turn import UPRIGHT, turned
 
 REDUCTIONS = (8, 4, 2)
@@ -56,14 +56,23 @@ def _jpeg(data: Any, colours: str, least_side: int | None, fast: bool) -> NDArra
 
 
 def _scale(data: Any, least_side: int) -> dict[str, int]:
-    import simplejpeg
-
-    height, width, *_ = simplejpeg.decode_jpeg_header(data, strict=False)
+    height, width = _sides(data)
     short = min(height, width)
     factor = next((factor for factor in REDUCTIONS if -(-short // factor) >= least_side), 1)
     if factor == 1:
         return {}
     return {"min_height": -(-height // factor), "min_width": -(-width // factor), "min_factor": factor}
+
+
+def _sides(data: Any) -> tuple[int, int]:
+    import simplejpeg
+
+    try:
+        height, width, *_ = simplejpeg.decode_jpeg_header(data, strict=False)
+    except KeyError:  # it has no name for some ways to store colours, such as 4:4:1, that its decoder reads
+        header = walk(bytes(data))
+        height, width = header.height, header.width
+    return height, width
 
 
 def _other(data: Any, channels: int) -> NDArray[np.uint8]:
