@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 from pathlib import Path
 
@@ -38,3 +39,17 @@ def test_a_mistake_is_told_in_one_sentence(kedro: Kedro) -> None:
     assert result.exit_code == 2
     assert "nowhere" in result.stderr
     assert "Traceback" not in result.stderr
+
+
+def test_a_single_picture_gives_no_batch_size(kedro: Kedro, tmp_path: Path) -> None:
+    from PIL import Image
+
+    for place in ("train/a", "train/b", "val/a", "val/b", "test/a", "test/b"):
+        (tmp_path / "two" / place).mkdir(parents=True)
+        noise = random.Random(place).randbytes(28 * 28 * 3)
+        Image.frombytes("RGB", (28, 28), noise).save(tmp_path / "two" / place / "1.png")
+    (tmp_path / "two" / "train" / "b" / "1.png").write_bytes(b"no picture")
+    data = ["data=image_folder", f"data.folder={tmp_path / 'two'}", "data.image_size=28"]
+    result = kedro("find-batch-size", *data, "prepare.max_bad_fraction=0.9")
+    assert result.exit_code == 2, result.output
+    assert "has 1 training pictures, and a batch size is found with at least 2" in result.stderr

@@ -176,6 +176,8 @@ def test_what_cannot_change_the_weights_is_not_in_the_digest(make_job: MakeJob) 
         ("model.json", b"[]", "does not describe a Fovea model"),
         ("model.safetensors", None, "the weights .* are missing"),
         ("model.safetensors", b"\x80\x04junk", "is not a safetensors file or is damaged"),
+        ("history.json", None, "history.json cannot be read"),
+        ("history.json", b"{", "history.json cannot be read"),
     ],
 )
 def test_a_damaged_model_folder_says_what_is_wrong(
@@ -187,7 +189,9 @@ def test_a_damaged_model_folder_says_what_is_wrong(
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(RunError, match=words):
-        TrainedModel.open(tmp_path / "model").network()
+        model = TrainedModel.open(tmp_path / "model")
+        model.network()
+        model.history()
 
 
 def test_weights_of_another_network_are_refused(make_job: MakeJob, squares: Any, tmp_path: Path) -> None:

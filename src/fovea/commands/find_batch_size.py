@@ -26,7 +26,7 @@ def command(overrides: tuple[str, ...], seconds: float, env: str | None) -> None
     """
     from fovea.commands.composed import prepared_job
     from fovea.config import logs
-    from fovea.core.errors import RunError
+    from fovea.core.errors import RunError, UserError
     from fovea.core.stopping import stoppable
 
     logs.configure()
@@ -35,6 +35,11 @@ def command(overrides: tuple[str, ...], seconds: float, env: str | None) -> None
         from fovea.training.footprint import measure, power_of_two
 
         pictures = prepared.meta.counts["train"]
+        if pictures < 2:
+            raise UserError(
+                f"data '{prepared.meta.name}' has {pictures} training pictures, and a batch size is found with at "
+                "least 2; choose other data, or lower prepare.test_fraction and prepare.val_fraction"
+            )
         found = measure(job, prepared, most=power_of_two(pictures), seconds=seconds)
     largest = found.largest(pictures)
     if largest < 2:

@@ -58,8 +58,16 @@ class TrainedModel:
         publish_directory(self.path, target)
 
     def history(self) -> list[dict[str, float]]:
-        """A row an epoch: `epoch`, `step`, `train/loss`, `train/acc`, `val/loss`, `val/acc`, `lr`."""
-        rows: list[dict[str, float]] = json.loads((self.path / HISTORY).read_text())
+        """A row an epoch: `epoch`, `step`, `train/loss`, `train/acc`, `val/loss`, `val/acc`, `lr`.
+
+        Raises:
+            RunError: The file is missing or damaged.
+        """
+        path = self.path / HISTORY
+        try:
+            rows: list[dict[str, float]] = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise RunError(f"{path} cannot be read ({error}); train that model again") from error
         return rows
 
     def network(self) -> NormalizedNet:
