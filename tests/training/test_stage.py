@@ -168,6 +168,12 @@ def test_what_cannot_change_the_weights_is_not_in_the_digest(make_job: MakeJob) 
     assert make_job().digest("y") != base
 
 
+def use(folder: Path) -> None:
+    model = TrainedModel.open(folder)
+    model.network()
+    model.history()
+
+
 @pytest.mark.parametrize(
     ("file", "content", "words"),
     [
@@ -189,9 +195,7 @@ def test_a_damaged_model_folder_says_what_is_wrong(
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(RunError, match=words):
-        model = TrainedModel.open(tmp_path / "model")
-        model.network()
-        model.history()
+        use(tmp_path / "model")
 
 
 def test_weights_of_another_network_are_refused(make_job: MakeJob, squares: Any, tmp_path: Path) -> None:
